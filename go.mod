@@ -1,0 +1,3 @@
+module pppoectl
+
+go 1.26
