@@ -1,0 +1,138 @@
+package lcp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"pppoectl/ppp"
+)
+
+// EchoWait is how long an echo may take before it counts as lost, and how far
+// apart echoes are sent while the peer is suspect.
+const EchoWait = time.Second
+
+// EchoConfig says how the keepalive works. An Interval of zero or less switches
+// it off: the peer is then believed alive for ever.
+type EchoConfig struct {
+	Interval time.Duration
+}
+
+// EchoVars is all that a keepalive remembers, as plain data.
+type EchoVars struct {
+	On         bool          `json:"on,omitempty"`
+	Off        string        `json:"off,omitempty"` // why it is off although wanted
+	ID         uint8         `json:"id,omitempty"`
+	Pending    bool          `json:"pending,omitempty"` // the echo ID is unanswered and young
+	SentAt     time.Duration `json:"sent_at,omitempty"`
+	Deadline   time.Duration `json:"deadline,omitempty"`
+	Unanswered int           `json:"unanswered,omitempty"` // echoes lost in a row
+	Since      time.Duration `json:"since,omitempty"`      // when the peer became suspect; 0: it is not
+	Sent       uint64        `json:"sent,omitempty"`
+	Lost       uint64        `json:"lost,omitempty"`
+	RTT        time.Duration `json:"rtt,omitempty"`  // of the last answered echo
+	Data       uint64        `json:"data,omitempty"` // data packets received until the last look
+}
+
+// echo is the keepalive: Echo-Requests at an interval (RFC 1661 section 5.8),
+// each second while the peer is suspect. A lost echo makes the peer suspect;
+// an echo answered, or data received, makes it alive again.
+type echo struct {
+	cfg EchoConfig
+	v   EchoVars
+}
+
+// start begins the keepalive of a link that has come up.
+func (e *echo) start(now time.Duration) {
+	sent, lost, rtt, data := e.v.Sent, e.v.Lost, e.v.RTT, e.v.Data
+	e.v = EchoVars{ID: e.v.ID, Sent: sent, Lost: lost, RTT: rtt, Data: data}
+	if e.cfg.Interval > 0 {
+		e.v.On = true
+		e.v.Deadline = now + e.cfg.Interval
+	}
+}
+
+func (e *echo) stop() {
+	e.v.On, e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since = false, false, 0, 0, 0
+}
+
+// reject switches the keepalive off for a peer that does not know echoes.
+func (e *echo) reject() {
+	e.stop()
+	e.v.Off = "the peer rejects Echo-Requests"
+}
+
+// suspect asks at once, and then each second.
+func (e *echo) suspect(now time.Duration) {
+	if !e.v.On || e.v.Since != 0 {
+		return
+	}
+	e.v.Since = max(now, 1)
+	e.v.Pending = false
+	e.v.Deadline = now
+}
+
+// alive takes a sign of life.
+func (e *echo) alive(now time.Duration) {
+	if !e.v.On {
+		return
+	}
+	e.v.Unanswered, e.v.Since = 0, 0
+	if !e.v.Pending {
+		e.v.Deadline = now + e.cfg.Interval
+	}
+}
+
+// tick counts an echo that was not answered in time, and sends the next when
+// it is due. received is how many data packets have come so far.
+func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Packet {
+	if !e.v.On || now < e.v.Deadline {
+		return nil
+	}
+	if e.v.Pending {
+		e.v.Pending = false
+		e.v.Lost++
+		e.v.Unanswered++
+		if e.v.Since == 0 {
+			e.v.Since = e.v.SentAt
+		}
+	}
+	if received != e.v.Data {
+		e.v.Data = received
+		if e.v.Unanswered > 0 { // the peer sends data: only the echo was lost
+			e.alive(now)
+			return nil
+		}
+	}
+	e.v.ID++
+	e.v.Pending = true
+	e.v.SentAt = now
+	e.v.Deadline = now + EchoWait
+	e.v.Sent++
+	return []ppp.Packet{{Code: ppp.EchoRequest, ID: e.v.ID, Data: binary.BigEndian.AppendUint32(nil, magic)}}
+}
+
+// reply takes an Echo-Reply. Only one to a request that is unanswered so far,
+// with the peer's own magic number, counts; on a slow line that may be an
+// earlier request than the last.
+func (e *echo) reply(now time.Duration, p ppp.Packet, ours, peers uint32) error {
+	if len(p.Data) < 4 {
+		return fmt.Errorf("Echo-Reply of %d octets: %w", len(p.Data), ppp.ErrTruncated)
+	}
+	magic := binary.BigEndian.Uint32(p.Data)
+	if magic != peers && magic != 0 || magic == ours && ours != 0 {
+		return fmt.Errorf("Echo-Reply with magic number %08x, not the peer's", magic)
+	}
+	open := e.v.Unanswered
+	if e.v.Pending {
+		open++
+	}
+	behind := int(e.v.ID - p.ID)
+	if !e.v.On || behind >= open {
+		return fmt.Errorf("Echo-Reply with identifier %d answers no open request", p.ID)
+	}
+	e.v.RTT = now - e.v.SentAt + time.Duration(behind)*EchoWait
+	e.v.Pending = false
+	e.alive(now)
+	return nil
+}
