@@ -62,6 +62,11 @@ func (e *echo) reject() {
 	e.v.Off = "the peer rejects Echo-Requests"
 }
 
+// pause asks nothing, and doubts nothing, until suspect or alive.
+func (e *echo) pause() {
+	e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since = false, 0, 0, 0
+}
+
 // suspect asks at once, and then each second.
 func (e *echo) suspect(now time.Duration) {
 	if !e.v.On || e.v.Since != 0 {
@@ -86,7 +91,7 @@ func (e *echo) alive(now time.Duration) {
 // tick counts an echo that was not answered in time, and sends the next when
 // it is due. received is how many data packets have come so far.
 func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Packet {
-	if !e.v.On || now < e.v.Deadline {
+	if !e.v.On || e.v.Deadline == 0 || now < e.v.Deadline {
 		return nil
 	}
 	if e.v.Pending {

@@ -100,11 +100,12 @@ func (l *Link) Close(now time.Duration, text string) Output {
 	return l.follow(now, l.automaton.Close(now, text))
 }
 
+// Pause says that nothing can reach the peer for now: no echo is sent or missed
+// until Suspect.
+func (l *Link) Pause() { l.echo.pause() }
+
 // Suspect says that the peer may be gone: it is asked at once.
 func (l *Link) Suspect(now time.Duration) { l.echo.suspect(now) }
-
-// Alive says that the peer has given a sign of life.
-func (l *Link) Alive(now time.Duration) { l.echo.alive(now) }
 
 // Tick does what is due at now. received is how many data packets have come
 // from the peer so far: data counts as life.

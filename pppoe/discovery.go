@@ -44,6 +44,7 @@ type DiscoveryVars struct {
 	Offer    Offer         `json:"offer"` // the one taken, in Requesting and Confirmed
 	Session  uint16        `json:"session,omitempty"`
 	Sent     int           `json:"sent,omitempty"`     // PADIs or PADRs sent in this stage
+	Strays   int           `json:"strays,omitempty"`   // sessions that we were given and did not want
 	Deadline time.Duration `json:"deadline,omitempty"` // of the next repetition; 0: none
 }
 
@@ -115,6 +116,12 @@ func (d *Discovery) Start(now time.Duration) DiscoveryOutput {
 // Stop makes the discovery idle.
 func (d *Discovery) Stop() { d.v = DiscoveryVars{} }
 
+// Forget makes the discovery forget its session: the AC has ended it.
+func (d *Discovery) Forget() { d.v.Session = 0 }
+
+// Cease repeats nothing any more; answers are still taken.
+func (d *Discovery) Cease() { d.v.Deadline = 0 }
+
 // Tick repeats what is due at now.
 func (d *Discovery) Tick(now time.Duration) DiscoveryOutput {
 	if d.v.Deadline == 0 || now < d.v.Deadline {
@@ -162,6 +169,8 @@ func (d *Discovery) Receive(now time.Duration, f Frame) DiscoveryOutput {
 		return d.offered(now, f)
 	case p.Code == PADS && d.v.Stage == Requesting:
 		return d.confirmed(f, p)
+	case p.Code == PADS && d.v.Stage == Confirmed:
+		return d.stray(f, p)
 	}
 	return DiscoveryOutput{Dropped: fmt.Errorf("%v is not expected now", p.Code)}
 }
@@ -210,4 +219,18 @@ func (d *Discovery) confirmed(f Frame, p Packet) DiscoveryOutput {
 	d.v.Offer.MaxPayload = min(tags.maxPayload(), d.want.MaxPayload)
 	d.v.Stage, d.v.Session, d.v.Deadline, d.v.Sent = Confirmed, p.SessionID, 0, 0
 	return DiscoveryOutput{}
+}
+
+// stray releases a second session that a repeated PADR has opened, at most as
+// often as PADRs are repeated.
+func (d *Discovery) stray(f Frame, p Packet) DiscoveryOutput {
+	out := DiscoveryOutput{Dropped: fmt.Errorf("PADS for another session, 0x%04x", p.SessionID)}
+	tags, err := ParseTags(p.Payload)
+	if err != nil || f.Src != d.v.Offer.AC || p.SessionID == d.v.Session || p.SessionID == 0 ||
+		!tags.only(HostUniq, d.v.HostUniq) || d.v.Strays >= maxPADR {
+		return out
+	}
+	d.v.Strays++
+	out.Frames = []Frame{NewPADT(d.src, f.Src, p.SessionID, "")}
+	return out
 }

@@ -1,0 +1,133 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"pppoectl/cause"
+	"pppoectl/ppp"
+	"pppoectl/pppoe"
+)
+
+// lastPADS is how long the answer to a PADR is awaited after a hang-up.
+const lastPADS = time.Second
+
+// discoveryFrame takes a frame of the discovery stage: answers to our own
+// frames, and a PADT for our session.
+func (s *step) discoveryFrame(f pppoe.Frame) {
+	p, err := pppoe.ParsePacket(f.Payload)
+	if err != nil {
+		s.drop(err)
+		return
+	}
+	switch {
+	case p.Code == pppoe.PADT:
+		s.padt(f, p)
+	case p.Code == pppoe.PADO && s.v.Phase.established():
+		s.probed(f)
+	case s.v.Phase != Down:
+		s.discovered(s.discovery.Receive(s.now, f))
+	default:
+		s.drop(fmt.Errorf("%v is not expected now", p.Code))
+	}
+}
+
+// padt ends the session, if it is ours that the AC ends. A PADT is never
+// answered.
+func (s *step) padt(f pppoe.Frame, p pppoe.Packet) {
+	offer, id := s.discovery.Peer()
+	if id == 0 || f.Src != offer.AC || p.SessionID != id {
+		s.drop(fmt.Errorf("PADT for session 0x%04x of %v is not for us", p.SessionID, f.Src))
+		return
+	}
+	var peer string
+	if tags, err := pppoe.ParseTags(p.Payload); err == nil {
+		if refused, ok := tags.Error().(*pppoe.RefusedError); ok {
+			peer = refused.Text
+		}
+	}
+	if s.v.Reason.Cause == cause.None {
+		s.v.Reason = Reason{cause.PADT, cause.PADT.Text(), peer}
+	} else { // it ends for another reason, and the AC knows already: no PADT of ours
+		s.discovery.Forget()
+	}
+	s.end()
+}
+
+// discovered does what follows from discovery.
+func (s *step) discovered(out pppoe.DiscoveryOutput) {
+	for _, f := range out.Frames {
+		s.send(f)
+	}
+	s.drop(out.Dropped)
+	if out.Refused != nil {
+		s.refused(out.Refused)
+		return
+	}
+	if s.v.Phase == Terminating && s.discovery.Stage() == pppoe.Confirmed && s.link.State() == ppp.Initial {
+		s.end() // the PADS of a session that is not wanted any more
+	}
+	if s.v.Phase != Discovery {
+		return
+	}
+	if n := s.discovery.Solicited(); n > noOfferAfter && n > s.v.Unoffered {
+		if s.v.Unoffered == 0 {
+			s.tell(Event{Kind: NoOffer, Cause: cause.NoOffer, Text: fmt.Sprintf("no access concentrator answers: %d PADIs unanswered", n-1)})
+		}
+		s.v.Unoffered = n
+	}
+	if s.discovery.Stage() == pppoe.Confirmed {
+		s.open()
+	}
+}
+
+// giveUpDiscovery ends discovery. If a PADR is out, the AC may have opened a
+// session already: its PADS is awaited for a moment, to be answered by a PADT.
+func (s *step) giveUpDiscovery() {
+	if s.discovery.Stage() != pppoe.Requesting {
+		s.end()
+		return
+	}
+	s.discovery.Cease()
+	s.v.Phase = Terminating
+	s.v.NetworkBy = s.now + lastPADS
+}
+
+// refused ends an attempt that the AC refused.
+func (s *step) refused(err error) {
+	text, peer := err.Error(), ""
+	if r, ok := err.(*pppoe.RefusedError); ok {
+		text, peer = r.Tag.String(), r.Text
+	}
+	s.fail(cause.ACRefused, text, peer)
+	s.end()
+}
+
+// open begins the session stage: there is a session at the AC now, so the event
+// comes first, to be written down before anything is sent.
+func (s *step) open() {
+	offer, _ := s.discovery.Peer()
+	s.v.Phase = Link
+	early := s.v.Early
+	s.v.Early = nil
+	s.tell(Event{Kind: Opened})
+	mru := min(s.cfg.MTU, max(pppoe.MaxMTU, offer.MaxPayload))
+	s.link.SetMRU(mru)
+	s.linkOutput(s.link.Up(s.now))
+	for _, payload := range early {
+		s.sessionFrame(pppoe.Frame{Dst: s.cfg.MAC, Src: offer.AC, EtherType: pppoe.EtherTypeSession, Payload: payload})
+	}
+}
+
+// hold keeps a frame of the AC that we are asking for a session: its first
+// Configure-Request may overtake the PADS, since they come by two sockets.
+func (s *step) hold(f pppoe.Frame) bool {
+	offer, _ := s.discovery.Peer()
+	if s.v.Phase != Discovery || s.discovery.Stage() != pppoe.Requesting ||
+		f.Src != offer.AC || len(s.v.Early) >= maxEarly {
+		return false
+	}
+	s.v.Early = append(s.v.Early, bytes.Clone(f.Payload))
+	return true
+}

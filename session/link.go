@@ -1,0 +1,191 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"pppoectl/auth"
+	"pppoectl/cause"
+	"pppoectl/lcp"
+	"pppoectl/ppp"
+	"pppoectl/pppoe"
+)
+
+// sessionFrame takes a frame of the session stage.
+func (s *step) sessionFrame(f pppoe.Frame) {
+	offer, id := s.discovery.Peer()
+	if id == 0 {
+		if !s.hold(f) {
+			s.drop(fmt.Errorf("session frame from %v without a session", f.Src))
+		}
+		return
+	}
+	p, err := pppoe.ParsePacket(f.Payload)
+	if err != nil {
+		s.drop(err)
+		return
+	}
+	if f.Src != offer.AC || p.SessionID != id || p.Code != pppoe.SessionData {
+		s.drop(fmt.Errorf("%v for session 0x%04x of %v is not for us", p.Code, p.SessionID, f.Src))
+		return
+	}
+	protocol, information, err := ppp.ParseFrame(p.Payload)
+	if err != nil {
+		s.drop(err)
+		return
+	}
+	s.control(protocol, information)
+}
+
+// control takes a PPP frame: control packets to their automata, IP to nobody,
+// since it does not come this way, the rest back as a Protocol-Reject.
+func (s *step) control(protocol ppp.Protocol, information []byte) {
+	if protocol == ppp.IPv4 || protocol == ppp.IPv6 {
+		return
+	}
+	p, err := ppp.ParsePacket(information)
+	answered := err != nil || p.Code != ppp.EchoReply || protocol != ppp.LCP
+	if answered && !s.v.Limit.Allow(s.now, controlBurst, controlInterval) {
+		s.drop(errors.New("too many control packets"))
+		return
+	}
+	n := s.network(protocol)
+	switch {
+	case protocol == ppp.LCP:
+	case !s.link.Opened():
+		s.drop(fmt.Errorf("%v before LCP is open", protocol))
+		return
+	case s.auth != nil && protocol == s.auth.Protocol():
+	case s.v.Phase == Auth && isNetwork(protocol):
+		s.drop(fmt.Errorf("%v before authentication", protocol))
+		return
+	case n == nil:
+		s.sendPPP(ppp.LCP, []ppp.Packet{s.link.Reject(protocol, information)})
+		return
+	}
+	switch {
+	case err != nil:
+		s.drop(fmt.Errorf("%v: %w", protocol, err))
+	case protocol == ppp.LCP:
+		s.linkOutput(s.link.Receive(s.now, p))
+	case n == nil:
+		s.authOutput(s.auth.Receive(s.now, p))
+	case s.v.Phase.established():
+		s.networkOutput(n, n.automaton.Receive(s.now, p))
+	}
+}
+
+// isNetwork reports whether p is a network protocol or its control protocol
+// (RFC 1661 section 2).
+func isNetwork(p ppp.Protocol) bool { return p < 0xc000 }
+
+// linkOutput does what follows from LCP.
+func (s *step) linkOutput(out lcp.Output) {
+	s.sendPPP(ppp.LCP, out.Packets)
+	s.drop(out.Dropped)
+	if out.Identified != "" {
+		s.tell(Event{Kind: Notice, Text: "the AC identifies itself", Peer: out.Identified})
+	}
+	if out.Err != nil {
+		s.linkError(out.Err)
+	}
+	for _, c := range out.Changes {
+		switch c {
+		case ppp.LayerUp:
+			s.linkUp()
+		case ppp.LayerDown:
+			s.linkDown()
+		case ppp.LayerFinished:
+			s.end()
+			return
+		}
+	}
+	// The AC has ended the link: it waits for nothing more from us.
+	var t *ppp.TerminatedError
+	if errors.As(out.Err, &t) && s.v.Phase != Down {
+		s.end()
+		return
+	}
+	if n := s.network(out.ProtocolRejected); n != nil && s.v.Phase.established() {
+		s.networkRejected(n)
+	}
+}
+
+// linkError notes why LCP ends.
+func (s *step) linkError(err error) {
+	var t *ppp.TerminatedError
+	switch {
+	case errors.As(err, &t):
+		s.fail(cause.Terminated, cause.Terminated.Text(), t.Text)
+	case errors.Is(err, lcp.ErrLoopback):
+		s.fail(cause.Loopback, err.Error(), "")
+	default:
+		s.fail(cause.NegotiationError, "LCP: "+err.Error(), "")
+	}
+	s.v.Phase = Terminating
+	s.v.NetworkBy = 0
+}
+
+// linkUp begins authentication, if the AC wants any.
+func (s *step) linkUp() {
+	s.tell(Event{Kind: LinkUp})
+	switch demanded := s.link.Vars().PeerAuth; demanded.Protocol {
+	case ppp.PAP:
+		s.auth = auth.NewPAPClient(s.cfg.Username, s.cfg.Password)
+	case ppp.CHAP:
+		s.auth = auth.NewCHAPClient(s.cfg.Username, s.cfg.Password)
+	default:
+		s.auth = nil
+		s.authenticated("")
+		return
+	}
+	s.v.Phase = Auth
+	s.authOutput(s.auth.Start(s.now))
+}
+
+// linkDown stops what LCP carries: LCP is being negotiated anew or terminated.
+func (s *step) linkDown() {
+	s.tell(Event{Kind: LinkDown})
+	if s.v.Phase != Terminating {
+		s.v.Phase = Link
+	}
+	s.auth = nil
+	s.v.Suspect = suspicion{}
+	s.v.NetworkBy = 0
+	for _, n := range s.networks {
+		s.networkOutput(n, n.automaton.Down(s.now))
+		n.failure = ""
+	}
+}
+
+// authOutput does what follows from authentication, which may also be repeated
+// while the session is up.
+func (s *step) authOutput(out auth.Output) {
+	if s.auth == nil {
+		return
+	}
+	s.sendPPP(s.auth.Protocol(), out.Packets)
+	s.drop(out.Dropped)
+	var rejected *auth.RejectedError
+	switch {
+	case errors.As(out.Err, &rejected):
+		s.fail(cause.AuthRejected, cause.AuthRejected.Text(), rejected.Text)
+		s.terminate("Failed to authenticate ourselves to peer")
+	case out.Err != nil:
+		s.fail(cause.AuthTimeout, out.Err.Error(), "")
+		s.terminate("Authentication timed out")
+	case out.Done && s.v.Phase == Auth:
+		s.authenticated(out.Text)
+	}
+}
+
+// authenticated begins the network phase.
+func (s *step) authenticated(text string) {
+	s.tell(Event{Kind: Authenticated, Peer: text, Text: s.link.Vars().PeerAuth.String()})
+	s.v.Phase = Network
+	s.v.NetworkBy = s.now + networkWait
+	for _, n := range s.networks {
+		s.startNetwork(n)
+	}
+	s.settle()
+}

@@ -1,0 +1,107 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"pppoectl/cause"
+	"pppoectl/ppp"
+	"pppoectl/pppoe"
+)
+
+// A suspect session asks by PADI as well, from the third lost echo on and at
+// this interval: redialling can only succeed where an AC answers.
+const (
+	probeAfter    = 3
+	probeInterval = 3 * time.Second
+)
+
+// suspicion is what is known while the AC may be gone.
+type suspicion struct {
+	On     bool          `json:"on,omitempty"`
+	Since  time.Duration `json:"since,omitempty"`
+	Probe  time.Duration `json:"probe,omitempty"`  // when to send the next PADI
+	Answer bool          `json:"answer,omitempty"` // an AC has made an offer since
+}
+
+// lineLost keeps the session while nothing can be said: carrier loss is not
+// session loss.
+func (s *step) lineLost() {
+	if s.v.LineLost || s.v.Phase == Down {
+		return
+	}
+	s.v.LineLost = true
+	if s.v.Phase.established() {
+		s.link.Pause()
+		s.v.Suspect = suspicion{On: true, Since: s.now}
+		s.tell(Event{Kind: Suspected, Cause: cause.NoCarrier, Text: "the line has lost its carrier; the session is kept"})
+	}
+}
+
+// lineBack asks the AC whether the session is still there.
+func (s *step) lineBack() {
+	if !s.v.LineLost {
+		return
+	}
+	s.v.LineLost = false
+	if s.v.Phase.established() {
+		s.v.Suspect = suspicion{On: true, Since: s.now}
+		s.link.Suspect(s.now)
+	}
+}
+
+// suspicion follows the keepalive. An AC that makes offers while our echoes
+// stay unanswered has forgotten our session: it ends at once, to be dialled
+// anew. Without offers the line itself is down, and the session may still be
+// there when it comes back; it ends only after Config.DeadAfter.
+func (s *step) suspicion() {
+	if !s.v.Phase.established() || s.v.LineLost {
+		return
+	}
+	echo := s.link.Echo()
+	v := &s.v.Suspect
+	if echo.Since == 0 {
+		if v.On {
+			*v = suspicion{}
+			s.tell(Event{Kind: Alive})
+		}
+		return
+	}
+	if !v.On {
+		*v = suspicion{On: true, Since: echo.Since}
+		s.tell(Event{Kind: Suspected, Cause: cause.EchoLost, Text: fmt.Sprintf("%d echoes unanswered", echo.Unanswered)})
+	}
+	silent := (s.now - v.Since).Round(time.Second)
+	switch {
+	case v.Answer && echo.Unanswered >= s.cfg.Failures:
+		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v, but it offers new sessions: it has lost ours", silent))
+	case s.now-v.Since >= s.cfg.DeadAfter:
+		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v", silent))
+	case echo.Unanswered >= probeAfter && s.now >= v.Probe:
+		v.Probe = s.now + probeInterval
+		s.send(pppoe.NewPADI(s.cfg.MAC, s.cfg.Discovery, s.discovery.HostUniq()))
+	}
+}
+
+// suspectDeadline returns when suspicion has to be looked at again.
+func (m *Machine) suspectDeadline() time.Duration {
+	if !m.v.Suspect.On || m.v.LineLost {
+		return 0
+	}
+	return ppp.Earliest(m.v.Suspect.Probe, m.v.Suspect.Since+m.cfg.DeadAfter)
+}
+
+// probed takes the answer to a PADI of a suspect session. PADRs are never sent
+// for it.
+func (s *step) probed(f pppoe.Frame) {
+	_, err := pppoe.ParseOffer(f, s.discovery.HostUniq())
+	if err == nil && !s.v.Suspect.On {
+		err = errors.New("PADO is not expected now")
+	}
+	if err != nil {
+		s.drop(err)
+		return
+	}
+	s.v.Suspect.Answer = true
+}

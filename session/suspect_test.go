@@ -1,0 +1,102 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"pppoectl/cause"
+	"pppoectl/concentrator"
+	"pppoectl/lcp"
+	"pppoectl/pppoe"
+	"pppoectl/session"
+)
+
+func TestACThatForgotTheSessionIsDialledAnewWithinEightSecondsOfAnEcho(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.run(25 * time.Second)
+	l.ac.Forget()
+	at := l.now
+	l.run(18 * time.Second)
+	e := l.closed()
+	if e.Cause != cause.EchoLost {
+		t.Errorf("%+v", e)
+	}
+	if l.sentCodes(pppoe.PADT) != 1 || l.sentCodes(pppoe.PADR) != 1 {
+		t.Errorf("PADTs %d, PADRs %d, want one each (no PADR for a probe)", l.sentCodes(pppoe.PADT), l.sentCodes(pppoe.PADR))
+	}
+	_ = at
+}
+
+func TestLineThatIsDownKeepsTheSessionUntilDeadAfter(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.cut = true
+	l.run(60 * time.Second) // echo at 10 s, so 50 s of silence
+	if l.has(session.Closed) || !l.m.Info().Suspect {
+		t.Fatalf("events %v", l.events)
+	}
+	l.run(15 * time.Second)
+	if e := l.closed(); e.Cause != cause.EchoLost || e.Text != "AC silent for 1m0s" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestDataCountsAsLife(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.filter = func(f pppoe.Frame) bool { return f.EtherType != pppoe.EtherTypeSession }
+	for range 300 { // echoes get lost, data comes
+		l.data++
+		l.run(time.Second)
+	}
+	if l.has(session.Closed) {
+		t.Errorf("events %v", l.events)
+	}
+}
+
+func TestCarrierLossKeepsTheSessionAndSendsNothing(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.sent = nil
+	l.command(session.LineLost)
+	l.cut = true
+	l.run(20 * time.Minute)
+	if len(l.sent) != 0 || !l.m.Info().Suspect {
+		t.Fatalf("%d frames sent without carrier; %v", len(l.sent), l.events)
+	}
+	l.cut = false
+	l.command(session.LineBack)
+	l.run(5 * time.Second)
+	if l.m.Info().Suspect || l.m.Phase() != session.Up || l.sentCodes(pppoe.PADI) != 0 {
+		t.Errorf("phase %q, PADIs %d, events %v", l.m.Phase(), l.sentCodes(pppoe.PADI), l.events)
+	}
+}
+
+func TestSessionThatEndedWithoutCarrierIsReleasedBeforeTheNext(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.command(session.LineLost)
+	l.cut = true
+	l.do(session.Input{Command: session.Abandon, Cause: cause.Released})
+	l.run(time.Second)
+	if len(l.ac.Sessions()) != 1 {
+		t.Fatal("the AC heard of it")
+	}
+	l.cut = false
+	l.command(session.Dial)
+	l.run(time.Second)
+	if len(l.ac.Sessions()) != 1 || l.m.Info().SessionID != 2 {
+		t.Errorf("%d sessions at the AC, ours is %d", len(l.ac.Sessions()), l.m.Info().SessionID)
+	}
+}
+
+func TestEchoOffNeverSuspects(t *testing.T) {
+	l := newLine(t, func(c *session.Config, _ *concentrator.Config) { c.Echo = lcp.EchoConfig{} })
+	l.up()
+	l.cut = true
+	l.run(24 * time.Hour)
+	if l.has(session.Closed) || l.has(session.Suspected) {
+		t.Errorf("events %v", l.events)
+	}
+}
