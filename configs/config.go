@@ -1,0 +1,91 @@
+package configs
+
+import (
+	"net/netip"
+	"time"
+
+	"pppoectl/ipv6cp"
+	"pppoectl/lcp"
+	"pppoectl/pppoe"
+	"pppoectl/session"
+)
+
+// DefaultFile is where the configuration is looked for.
+const DefaultFile = "/etc/pppoectl/pppoectl.yaml"
+
+// Config is a whole, valid configuration.
+type Config struct {
+	File         string // where it was read
+	RunDir       string // control.sock, lock
+	StateDir     string // what outlives the process
+	Log          Log
+	ControlGroup string   // may use the control socket besides root; empty: nobody
+	Uplinks      []Uplink // by name
+	Warnings     []string // what is accepted but does nothing, a line each
+}
+
+// Log says how to log.
+type Log struct {
+	Level  string // of logrus
+	Format string // text or json
+}
+
+// Uplink is one session of a line.
+type Uplink struct {
+	Name      string
+	Enabled   bool
+	Interface string // the line
+	Ifname    string // of the TUN device
+	Username  string
+	Password  Secret
+	Auth      []lcp.Auth // allowed, the best first
+	Families  []session.Family
+	MTU       int // octets
+
+	Want pppoe.Want // which AC
+
+	Address    netip.Addr // fixed IPv4 address; invalid: asked for
+	Unnumbered bool       // no IPv4 address at all
+	RequestDNS bool
+	Identifier Identifier
+
+	DefaultRoute bool
+	Metric       int
+
+	EchoInterval time.Duration // 0: no echoes
+	EchoFailures int
+	DeadAfter    time.Duration
+}
+
+// Identifier says where the IPv6 interface identifier comes from.
+type Identifier struct {
+	Kind  IdentifierKind
+	Fixed ipv6cp.Identifier // with FixedIdentifier
+}
+
+// IdentifierKind is one of the three sources.
+type IdentifierKind string
+
+// The sources of identifiers.
+const (
+	RandomIdentifier IdentifierKind = "random" // once, then kept on disk
+	MACIdentifier    IdentifierKind = "mac"
+	FixedIdentifier  IdentifierKind = "fixed"
+)
+
+// Uplink returns the uplink called name.
+func (c *Config) Uplink(name string) (*Uplink, bool) {
+	for i := range c.Uplinks {
+		if c.Uplinks[i].Name == name {
+			return &c.Uplinks[i], true
+		}
+	}
+	return nil, false
+}
+
+// Secret is a password. However it is printed, it does not show.
+type Secret string
+
+func (Secret) String() string               { return "(secret)" }
+func (Secret) GoString() string             { return "(secret)" }
+func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }

@@ -1,0 +1,362 @@
+package configs
+
+import (
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pppoectl/ipv6cp"
+	"pppoectl/lcp"
+	"pppoectl/pppoe"
+	"pppoectl/session"
+)
+
+// Reference is a configuration file that documents every key.
+//
+//go:embed reference.yaml
+var Reference string
+
+// Defaults of an uplink.
+const (
+	DefaultMTU       = 1454 // of Flets: PPPoE inside L2TP
+	DefaultMetric    = 100
+	DefaultInterval  = 10 * time.Second
+	DefaultFailures  = 5
+	DefaultDeadAfter = 60 * time.Second
+)
+
+// Errors are the mistakes of a configuration, a line each.
+type Errors []string
+
+func (e Errors) Error() string { return strings.Join(e, "\n") }
+
+// Load reads and checks the configuration in file. The error is an Errors.
+func Load(file string) (*Config, error) {
+	r, mistakes := readRaw(file)
+	l := loader{file: file, mistakes: mistakes}
+	if r == nil {
+		return nil, Errors(l.mistakes)
+	}
+	c := l.config(r)
+	if len(l.mistakes) > 0 {
+		return nil, Errors(l.mistakes)
+	}
+	return c, nil
+}
+
+// loader turns raw settings into a Config and collects mistakes.
+type loader struct {
+	file     string
+	at       string // the key of the uplink being read
+	mistakes []string
+	warnings []string
+}
+
+func (l *loader) wrong(key, format string, args ...any) {
+	if l.at != "" {
+		key = l.at + "." + key
+	}
+	l.mistakes = append(l.mistakes, fmt.Sprintf("%s: %s: %s", l.file, key, fmt.Sprintf(format, args...)))
+}
+
+func (l *loader) warn(key, format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf("%s: %s.%s: %s", l.file, l.at, key, fmt.Sprintf(format, args...)))
+}
+
+func (l *loader) config(r *raw) *Config {
+	c := &Config{
+		File: l.file, RunDir: r.RunDir, StateDir: r.StateDir, ControlGroup: r.ControlGroup,
+		Log: Log{r.Log.Level, r.Log.Format},
+	}
+	setDefault(&c.RunDir, "/run/pppoectl")
+	setDefault(&c.StateDir, "/var/lib/pppoectl")
+	setDefault(&c.Log.Level, "info")
+	setDefault(&c.Log.Format, "text")
+	for key, dir := range map[string]string{"run-dir": c.RunDir, "state-dir": c.StateDir} {
+		if !filepath.IsAbs(dir) {
+			l.wrong(key, "%q is not an absolute path", dir)
+		}
+	}
+	if _, err := logrus.ParseLevel(c.Log.Level); err != nil {
+		l.wrong("log.level", "%q is none; one of error, warning, info, debug, trace", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		l.wrong("log.format", "%q is none; text or json", c.Log.Format)
+	}
+	for _, name := range sortedKeys(r.Uplinks) {
+		l.at = "uplinks." + name
+		if r.Uplinks[name] == nil {
+			l.mistakes = append(l.mistakes, fmt.Sprintf("%s: %s: is empty; it needs at least interface, username and a password", l.file, l.at))
+			continue
+		}
+		c.Uplinks = append(c.Uplinks, l.uplink(name, r.Uplinks[name]))
+	}
+	l.at = ""
+	if len(r.Uplinks) == 0 {
+		l.wrong("uplinks", "none is configured")
+	}
+	l.unique(c.Uplinks)
+	c.Warnings = l.warnings
+	return c
+}
+
+// unique checks that no two uplinks share a TUN device, nor one with a line.
+func (l *loader) unique(uplinks []Uplink) {
+	owner := map[string]string{}
+	for _, u := range uplinks {
+		l.at = "uplinks." + u.Name
+		if other, ok := owner[u.Ifname]; ok {
+			l.wrong("ifname", "%q is the TUN device of uplinks.%s already", u.Ifname, other)
+		}
+		owner[u.Ifname] = u.Name
+		for _, v := range uplinks {
+			if v.Interface == u.Ifname {
+				l.wrong("ifname", "%q is the line of uplinks.%s", u.Ifname, v.Name)
+			}
+		}
+	}
+	l.at = ""
+}
+
+var (
+	uplinkName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,14}$`)
+	deviceName = regexp.MustCompile(`^[^/:\s]{1,15}$`)
+)
+
+func (l *loader) uplink(name string, r *rawUplink) Uplink {
+	u := Uplink{
+		Name: name, Enabled: r.Enabled == nil || *r.Enabled, Interface: r.Interface, Ifname: r.Ifname,
+		Username: r.Username, DefaultRoute: r.DefaultRoute, Metric: DefaultMetric, MTU: DefaultMTU,
+		RequestDNS: true, EchoInterval: DefaultInterval, EchoFailures: DefaultFailures, DeadAfter: DefaultDeadAfter,
+	}
+	if !uplinkName.MatchString(name) {
+		l.mistakes = append(l.mistakes, fmt.Sprintf("%s: %s: %q is no name of an uplink; 1 to 15 of a-z 0-9 _ -, a letter first", l.file, l.at, name))
+	}
+	if r.Type != "" && r.Type != "pppoe" {
+		l.wrong("type", "%q is none; pppoe", r.Type)
+	}
+	setDefault(&u.Ifname, name)
+	if !deviceName.MatchString(u.Ifname) || u.Ifname == "." || u.Ifname == ".." {
+		l.wrong("ifname", "%q is no name of a network device", u.Ifname)
+	}
+	switch {
+	case u.Interface == "":
+		l.wrong("interface", "is missing; the line's Ethernet interface, such as eth1")
+	case !deviceName.MatchString(u.Interface):
+		l.wrong("interface", "%q is no name of a network device", u.Interface)
+	}
+	if u.Username == "" {
+		l.wrong("username", "is missing; such as user@bizf.ocn.ne.jp")
+	}
+	if len(u.Username) > 255 {
+		l.wrong("username", "is longer than 255 octets")
+	}
+	u.Password = l.password(r)
+	u.Auth = l.auth(r.Auth)
+	u.Families = l.families(r.Families)
+	l.link(&u, r)
+	l.selection(&u, r)
+	l.addressing(&u, r)
+	l.keepalive(&u, r)
+	l.prefix(&u, r)
+	return u
+}
+
+func (l *loader) auth(names []string) []lcp.Auth {
+	if names == nil {
+		return []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP}
+	}
+	var auth []lcp.Auth
+	for i, n := range names {
+		switch n {
+		case "pap":
+			auth = append(auth, lcp.AuthPAP)
+		case "chap":
+			auth = append(auth, lcp.AuthCHAPMD5)
+		default:
+			l.wrong(fmt.Sprintf("auth[%d]", i), "%q is none; pap or chap", n)
+		}
+	}
+	if len(names) == 0 {
+		l.wrong("auth", "allows nothing; [pap, chap] allows both")
+	}
+	return auth
+}
+
+func (l *loader) families(names []string) []session.Family {
+	var families []session.Family
+	for i, n := range names {
+		f := session.Family(n)
+		switch {
+		case f != session.IPv4 && f != session.IPv6:
+			l.wrong(fmt.Sprintf("families[%d]", i), "%q is none; ipv4 or ipv6", n)
+		case slices.Contains(families, f):
+			l.wrong(fmt.Sprintf("families[%d]", i), "%q stands there twice", n)
+		default:
+			families = append(families, f)
+		}
+	}
+	if len(names) == 0 {
+		l.wrong("families", "is missing; [ipv4] asks for IPCP, [ipv6] for IPv6CP, [ipv4, ipv6] for both")
+	}
+	return families
+}
+
+func (l *loader) link(u *Uplink, r *rawUplink) {
+	if r.MTU != nil {
+		u.MTU = *r.MTU
+	}
+	least := 576
+	if slices.Contains(u.Families, session.IPv6) {
+		least = 1280
+	}
+	if u.MTU < least || u.MTU > 1500 {
+		l.wrong("mtu", "%d is not between %d and 1500; Flets has 1454", u.MTU, least)
+	}
+	if r.Metric != nil {
+		u.Metric = *r.Metric
+	}
+	if u.Metric < 0 || u.Metric > 1<<30 {
+		l.wrong("metric", "%d is not between 0 and %d", u.Metric, 1<<30)
+	}
+}
+
+func (l *loader) selection(u *Uplink, r *rawUplink) {
+	u.Want = pppoe.Want{ServiceName: r.ServiceName, ACName: r.ACName, MaxPayload: u.MTU}
+	if r.ACMAC != "" {
+		mac, err := pppoe.ParseMAC(r.ACMAC)
+		if err != nil || !mac.Unicast() {
+			l.wrong("ac-mac", "%q is no Ethernet address of a station, such as 00:1e:13:c2:69:c2", r.ACMAC)
+		}
+		u.Want.AC = mac
+	}
+	for key, v := range map[string]string{"service-name": r.ServiceName, "ac-name": r.ACName} {
+		if len(v) > 255 {
+			l.wrong(key, "is longer than 255 octets")
+		}
+	}
+}
+
+func (l *loader) addressing(u *Uplink, r *rawUplink) {
+	has4 := slices.Contains(u.Families, session.IPv4)
+	switch r.Address {
+	case "":
+	case "none":
+		u.Unnumbered = true
+	default:
+		a, err := netip.ParseAddr(r.Address)
+		if err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+			l.wrong("address", "%q is no IPv4 address of a host, nor none", r.Address)
+		}
+		u.Address = a
+	}
+	if r.Address != "" && !has4 && len(u.Families) > 0 {
+		l.wrong("address", "needs ipv4 among the families")
+	}
+	if r.DNS != nil && r.DNS.Request != nil {
+		u.RequestDNS = *r.DNS.Request
+	}
+	u.Identifier = Identifier{Kind: RandomIdentifier}
+	switch r.InterfaceID {
+	case "", "random":
+	case "mac":
+		u.Identifier.Kind = MACIdentifier
+	default:
+		id, err := ipv6cp.Parse(r.InterfaceID)
+		if err != nil {
+			l.wrong("interface-id", "%v; or random, or mac", err)
+		}
+		u.Identifier = Identifier{FixedIdentifier, id}
+	}
+}
+
+func (l *loader) keepalive(u *Uplink, r *rawUplink) {
+	if e := r.Echo; e != nil {
+		if e.Interval != nil {
+			u.EchoInterval = *e.Interval
+		}
+		if e.Failures != nil {
+			u.EchoFailures = *e.Failures
+		}
+	}
+	if r.DeadAfter != nil {
+		u.DeadAfter = *r.DeadAfter
+	}
+	if u.EchoInterval != 0 && (u.EchoInterval < time.Second || u.EchoInterval > time.Hour) {
+		l.wrong("echo.interval", "%v is neither 0 (no echoes) nor between 1s and 1h", u.EchoInterval)
+	}
+	if u.EchoFailures < 1 || u.EchoFailures > 100 {
+		l.wrong("echo.failures", "%d is not between 1 and 100", u.EchoFailures)
+	}
+	if u.DeadAfter < 5*time.Second || u.DeadAfter > 24*time.Hour {
+		l.wrong("dead-after", "%v is not between 5s and 24h", u.DeadAfter)
+	}
+}
+
+// prefix checks what prefix delegation will need. It is not done yet, and who
+// asks for it is told so.
+func (l *loader) prefix(u *Uplink, r *rawUplink) {
+	if p := r.Prefix; p != nil {
+		if p.Hint != "" {
+			if x, err := netip.ParsePrefix(p.Hint); err != nil || !x.Addr().Is6() || x.Bits() == 0 {
+				l.wrong("prefix.hint", "%q is no prefix", p.Hint)
+			}
+		}
+		if p.DUID != "" && p.DUID != "ll" && p.DUID != "llt" {
+			l.wrong("prefix.duid", "%q is none; ll or llt", p.DUID)
+		}
+		if !slices.Contains(u.Families, session.IPv6) && len(u.Families) > 0 {
+			l.wrong("prefix", "needs ipv6 among the families")
+		}
+		if p.Request {
+			l.warn("prefix", "this version does not do DHCPv6 prefix delegation yet; the session has link-local addresses only")
+		}
+	}
+	for i, lan := range r.LAN {
+		key := fmt.Sprintf("lan[%d]", i)
+		if lan.Interface == "" {
+			l.wrong(key+".interface", "is missing")
+		}
+		if a, err := netip.ParseAddr(lan.Host); lan.Host != "" && (err != nil || !a.Is6()) {
+			l.wrong(key+".host", "%q is no IPv6 address such as ::1", lan.Host)
+		}
+		if lan.Subnet < 0 {
+			l.wrong(key+".subnet", "%d is negative", lan.Subnet)
+		}
+	}
+	if len(r.LAN) > 0 {
+		l.warn("lan", "this version does not configure LANs yet; nothing is done with it")
+	}
+}
+
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}
+
+func sortedKeys(m map[string]*rawUplink) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// readable checks that file is a secret: only its owner and group may read it.
+func readable(info os.FileInfo) error {
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("may be read by everybody (mode %04o); chmod 600 it", info.Mode().Perm())
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package line
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/net/bpf"
+
+	"pppoectl/pppoe"
+)
+
+// queueLen is how many frames a handle holds that its owner has not taken yet;
+// more are dropped and counted.
+const queueLen = 64
+
+// Port is one Ethernet interface, shared by all sessions on it. It is safe for
+// concurrent use.
+type Port struct {
+	Interface net.Interface
+	MAC       pppoe.MAC
+
+	discovery *packet.Conn
+	session   *packet.Conn
+	readers   sync.WaitGroup
+
+	mu      sync.Mutex
+	handles map[*Handle]struct{}
+	users   int
+
+	dropped atomic.Uint64
+}
+
+// openPort opens the two sockets of interface ifi.
+func openPort(ifi net.Interface) (*Port, error) {
+	if len(ifi.HardwareAddr) != 6 {
+		return nil, fmt.Errorf("%s is no Ethernet interface", ifi.Name)
+	}
+	p := &Port{Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), handles: map[*Handle]struct{}{}}
+	var err error
+	if p.discovery, err = listen(&ifi, pppoe.EtherTypeDiscovery, discoveryFilter()); err != nil {
+		return nil, err
+	}
+	if p.session, err = listen(&ifi, pppoe.EtherTypeSession, controlFilter()); err != nil {
+		p.discovery.Close()
+		return nil, err
+	}
+	p.readers.Add(2)
+	go p.read(p.discovery)
+	go p.read(p.session)
+	return p, nil
+}
+
+func listen(ifi *net.Interface, etherType uint16, filter []bpf.Instruction) (*packet.Conn, error) {
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return nil, err
+	}
+	// The filter is attached before the socket is bound, so that no other frame
+	// slips in.
+	return packet.Listen(ifi, packet.Raw, int(etherType), &packet.Config{Filter: raw})
+}
+
+// close closes the sockets and waits for their readers.
+func (p *Port) close() {
+	p.discovery.Close()
+	p.session.Close()
+	p.readers.Wait()
+}
+
+// read delivers frames until the socket is closed. An interface that goes down
+// makes one read fail; the socket works again once it is up.
+func (p *Port) read(c *packet.Conn) {
+	defer p.readers.Done()
+	buf := make([]byte, maxFrame)
+	for failures := 0; failures < 16; {
+		n, _, err := c.ReadFrom(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			failures++ // a socket that always fails must not spin; the interface's next change opens another
+			continue
+		}
+		failures = 0
+		if f, err := pppoe.ParseFrame(buf[:n]); err == nil && f.Dst == p.MAC {
+			p.deliver(f)
+		}
+	}
+}
+
+// deliver hands a copy of f to the handles that it is for.
+func (p *Port) deliver(f pppoe.Frame) {
+	match := matcher(f)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var copied []byte
+	for h := range p.handles {
+		if match == nil || !match(h.address) {
+			continue
+		}
+		if copied == nil {
+			copied = append([]byte{}, f.Payload...)
+			f.Payload = copied
+		}
+		select {
+		case h.frames <- f:
+		default:
+			p.dropped.Add(1)
+		}
+	}
+	if copied == nil {
+		p.dropped.Add(1)
+	}
+}
+
+// matcher returns which addresses f is for; nil if for none. Answers of
+// discovery go by Host-Uniq, all else by AC and session id. Before a session has
+// its id, it gets what its AC sends.
+func matcher(f pppoe.Frame) func(Address) bool {
+	p, err := pppoe.ParsePacket(f.Payload)
+	if err != nil {
+		return nil
+	}
+	switch {
+	case f.EtherType == pppoe.EtherTypeSession, p.Code == pppoe.PADT:
+		return func(a Address) bool {
+			return a.AC == f.Src && (a.Session == p.SessionID || a.Session == 0 && p.Code == pppoe.SessionData)
+		}
+	case p.Code == pppoe.PADO, p.Code == pppoe.PADS:
+		tags, err := pppoe.ParseTags(p.Payload)
+		if err != nil {
+			return nil
+		}
+		uniq, _ := tags.Get(pppoe.HostUniq)
+		return func(a Address) bool { return len(uniq) > 0 && a.HostUniq == string(uniq) }
+	}
+	return nil
+}
+
+// Dropped returns how many frames nobody has taken.
+func (p *Port) Dropped() uint64 { return p.dropped.Load() }
+
+// Address is what frames for one user of a port carry.
+type Address struct {
+	HostUniq string    // of discovery; empty: none
+	AC       pppoe.MAC // zero: none yet
+	Session  uint16    // zero: none yet
+}
+
+// Handle is one user's share of a port.
+type Handle struct {
+	port    *Port
+	ports   *Ports
+	address Address
+	frames  chan pppoe.Frame
+}
+
+// Frames delivers the frames for the handle's address. It is never closed.
+func (h *Handle) Frames() <-chan pppoe.Frame { return h.frames }
+
+// Port returns the handle's port.
+func (h *Handle) Port() *Port { return h.port }
+
+// SetAddress says which frames are for the handle from now on.
+func (h *Handle) SetAddress(a Address) {
+	h.port.mu.Lock()
+	defer h.port.mu.Unlock()
+	h.address = a
+}
+
+// Send sends a frame. It does not block for long: a packet socket's queue is
+// the interface's.
+func (h *Handle) Send(f pppoe.Frame) error {
+	c := h.port.session
+	if f.EtherType == pppoe.EtherTypeDiscovery {
+		c = h.port.discovery
+	}
+	_, err := c.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]})
+	return err
+}
+
+// Close gives the handle back; the last one closes the port.
+func (h *Handle) Close() { h.ports.release(h) }
+
+// Ports opens each interface once, however many sessions use it. Its zero value
+// is ready.
+type Ports struct {
+	mu   sync.Mutex
+	open map[int]*Port // by interface index
+}
+
+// Open returns a handle on the interface ifi.
+func (ps *Ports) Open(ifi net.Interface) (*Handle, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := ps.open[ifi.Index]
+	if p == nil || p.MAC.String() != ifi.HardwareAddr.String() {
+		var err error
+		if p, err = openPort(ifi); err != nil {
+			return nil, err
+		}
+		if ps.open == nil {
+			ps.open = map[int]*Port{}
+		}
+		ps.open[ifi.Index] = p
+	}
+	h := &Handle{port: p, ports: ps, frames: make(chan pppoe.Frame, queueLen)}
+	p.mu.Lock()
+	p.handles[h] = struct{}{}
+	p.users++
+	p.mu.Unlock()
+	return h, nil
+}
+
+func (ps *Ports) release(h *Handle) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := h.port
+	p.mu.Lock()
+	_, held := p.handles[h]
+	delete(p.handles, h)
+	if held {
+		p.users--
+	}
+	last := held && p.users == 0
+	p.mu.Unlock()
+	if last {
+		if ps.open[p.Interface.Index] == p {
+			delete(ps.open, p.Interface.Index)
+		}
+		p.close()
+	}
+}

@@ -1,0 +1,266 @@
+package netconf
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// Journal applies changes and remembers on disk how to take them back. A change
+// is written down before it is made. It is safe for concurrent use.
+//
+// The file holds one JSON object a line: first the boot that it belongs to, then
+// changes made and changes undone, in order. A last line that is cut short was
+// never made.
+type Journal struct {
+	mu      sync.Mutex
+	system  System
+	path    string
+	boot    string
+	file    *os.File
+	applied []entry
+	lines   int
+}
+
+type entry struct {
+	owner  string
+	change Change
+}
+
+// heading is the first line of the file.
+type heading struct {
+	Version int    `json:"version"`
+	Boot    string `json:"boot"`
+}
+
+const journalVersion = 1
+
+// ErrVersion is matched when a newer pppoectl wrote the journal.
+var ErrVersion = errors.New("the undo journal was written by a newer version")
+
+// OpenJournal opens the journal in file, or begins one. Of another boot nothing
+// is left to undo, so its entries are forgotten.
+func OpenJournal(file, boot string, system System) (*Journal, error) {
+	j := &Journal{system: system, path: file, boot: boot}
+	if err := j.load(); err != nil {
+		return nil, err
+	}
+	return j, j.rewrite()
+}
+
+func (j *Journal) load() error {
+	b, err := os.ReadFile(j.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewReader(bytes.NewReader(b))
+	first, err := lines.ReadBytes('\n')
+	var h heading
+	if err != nil || json.Unmarshal(first, &h) != nil {
+		return nil // cut short before anything was done
+	}
+	if h.Version > journalVersion {
+		return fmt.Errorf("%s: %w (%d); this one knows %d", j.path, ErrVersion, h.Version, journalVersion)
+	}
+	if h.Boot != j.boot {
+		return nil
+	}
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return nil
+		}
+		var r struct {
+			record
+			Undone bool `json:"undone"`
+		}
+		if json.Unmarshal(line, &r) != nil {
+			continue
+		}
+		c := r.change()
+		switch {
+		case c == nil:
+		case r.Undone:
+			j.forget(entry{r.Owner, c})
+		default:
+			j.applied = append(j.applied, entry{r.Owner, c})
+		}
+	}
+}
+
+func (j *Journal) forget(e entry) {
+	for i := len(j.applied) - 1; i >= 0; i-- {
+		if j.applied[i] == e {
+			j.applied = slices.Delete(j.applied, i, i+1)
+			return
+		}
+	}
+}
+
+// rewrite replaces the file by one that holds only what is applied now.
+func (j *Journal) rewrite() error {
+	var b []byte
+	h, err := json.Marshal(heading{journalVersion, j.boot})
+	if err != nil {
+		return err
+	}
+	b = append(h, '\n')
+	for _, e := range j.applied {
+		r, err := newRecord(e.owner, e.change)
+		if err != nil {
+			return err
+		}
+		b = append(b, r.line(false)...)
+	}
+	tmp := j.path + ".new"
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return err
+	}
+	if err := errors.Join(f.Sync(), os.Rename(tmp, j.path)); err != nil {
+		f.Close()
+		return err
+	}
+	if d, err := os.Open(filepath.Dir(j.path)); err == nil {
+		d.Sync()
+		d.Close()
+	}
+	if j.file != nil {
+		j.file.Close()
+	}
+	j.file, j.lines = f, len(j.applied)
+	return nil
+}
+
+// maxLines is how long the file may grow before it is rewritten.
+const maxLines = 256
+
+func (j *Journal) write(owner string, c Change, undone bool) error {
+	r, err := newRecord(owner, c)
+	if err != nil {
+		return err
+	}
+	if j.lines++; j.lines > maxLines+len(j.applied) {
+		if err := j.rewrite(); err != nil {
+			return err
+		}
+	}
+	if _, err := j.file.Write(r.line(undone)); err != nil {
+		return fmt.Errorf("undo journal: %w", err)
+	}
+	if undone {
+		return nil // should it get lost, it is undone twice, which is no error
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("undo journal: %w", err)
+	}
+	return nil
+}
+
+// Apply makes owner's part of the system be exactly want: changes that are no
+// longer wanted are undone, the last first, then those that are missing are
+// made, in order. The first change that fails ends it; what was done until then
+// stays, and is known.
+func (j *Journal) Apply(owner string, want []Change) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.undo(owner, want); err != nil {
+		return err
+	}
+	for _, c := range want {
+		if slices.Contains(j.applied, entry{owner, c}) {
+			continue
+		}
+		if err := j.write(owner, c, false); err != nil {
+			return err
+		}
+		if err := c.Do(j.system); err != nil {
+			return errors.Join(fmt.Errorf("%v: %w", c, err), j.write(owner, c, true))
+		}
+		j.applied = append(j.applied, entry{owner, c})
+	}
+	return nil
+}
+
+// undo takes back all of owner's changes that are not in keep. It goes on after
+// failures.
+func (j *Journal) undo(owner string, keep []Change) error {
+	var failed []error
+	for i := len(j.applied) - 1; i >= 0; i-- {
+		e := j.applied[i]
+		if e.owner != owner || slices.Contains(keep, e.change) {
+			continue
+		}
+		if err := e.change.Undo(j.system); err != nil {
+			failed = append(failed, fmt.Errorf("undo %v: %w", e.change, err))
+			continue
+		}
+		j.applied = slices.Delete(j.applied, i, i+1)
+		if err := j.write(owner, e.change, true); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Redo makes owner's changes again, for when somebody else has taken them away.
+func (j *Journal) Redo(owner string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.applied {
+		if e.owner != owner {
+			continue
+		}
+		if err := e.change.Do(j.system); err != nil {
+			return fmt.Errorf("%v: %w", e.change, err)
+		}
+	}
+	return nil
+}
+
+// Applied returns owner's changes that are in force, in order.
+func (j *Journal) Applied(owner string) []Change {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var changes []Change
+	for _, e := range j.applied {
+		if e.owner == owner {
+			changes = append(changes, e.change)
+		}
+	}
+	return changes
+}
+
+// Owners returns who has changes in force.
+func (j *Journal) Owners() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var owners []string
+	for _, e := range j.applied {
+		if !slices.Contains(owners, e.owner) {
+			owners = append(owners, e.owner)
+		}
+	}
+	return owners
+}
+
+// Close closes the file. What is applied stays applied.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.file.Close()
+}

@@ -1,0 +1,187 @@
+package netconf
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Linux is the System of this network namespace.
+type Linux struct{}
+
+// protocolOurs marks our routes, so that others can tell them ("proto 112").
+const protocolOurs = 112
+
+// ErrForeign is matched when a device of the wanted name is there and not ours.
+var ErrForeign = errors.New("exists and is not ours")
+
+// alias is written on our devices.
+func alias(owner string) string { return "pppoectl " + owner }
+
+// AddDevice makes a persistent TUN device, or takes the one that we made before.
+func (Linux) AddDevice(name, owner string) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		if !isTUN(link) || link.Attrs().Alias != alias(owner) {
+			return fmt.Errorf("device %s %w; remove it, or give the uplink another ifname", name, ErrForeign)
+		}
+		return nil
+	}
+	var missing netlink.LinkNotFoundError
+	if !errors.As(err, &missing) {
+		return err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	err = netlink.LinkAdd(&netlink.Tuntap{
+		LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN,
+		Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
+	})
+	if err != nil {
+		return err
+	}
+	if link, err = netlink.LinkByName(name); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetAlias(link, alias(owner)); err != nil {
+		return err
+	}
+	// Before the device is set up: the kernel makes no link-local address of its own.
+	if err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return fmt.Errorf("IPv6 address generation mode of %s: %w", name, err)
+	}
+	return nil
+}
+
+func isTUN(link netlink.Link) bool { return link.Type() == "tuntap" || link.Type() == "tun" }
+
+// DeleteDevice deletes a device of ours, and leaves any other alone.
+func (Linux) DeleteDevice(name, owner string) error {
+	link, err := netlink.LinkByName(name)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// Without an alias it is one that we had not finished making.
+	if a := link.Attrs().Alias; !isTUN(link) || a != alias(owner) && a != "" {
+		return nil
+	}
+	return ignore(netlink.LinkDel(link), unix.ENODEV)
+}
+
+// SetMTU sets a device's MTU in octets.
+func (Linux) SetMTU(device string, mtu int) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetMTU(link, mtu)
+}
+
+// SetUp sets a device up.
+func (Linux) SetUp(device string) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// AddAddress adds an address. No duplicate is looked for: on a PPP link
+// negotiation has settled that (RFC 5072 section 5).
+func (Linux) AddAddress(device string, a Address) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	return ignore(netlink.AddrAdd(link, address(a)), unix.EEXIST)
+}
+
+// DeleteAddress deletes an address.
+func (Linux) DeleteAddress(device string, a Address) error {
+	link, err := netlink.LinkByName(device)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return ignore(netlink.AddrDel(link, address(a)), unix.EADDRNOTAVAIL, unix.ENODEV)
+}
+
+func address(a Address) *netlink.Addr {
+	n := &netlink.Addr{IPNet: ipNet(a.Address)}
+	if a.Peer.IsValid() {
+		n.Peer = ipNet(netip.PrefixFrom(a.Peer, a.Peer.BitLen()))
+	}
+	if a.Address.Addr().Is6() {
+		n.Flags = unix.IFA_F_NODAD
+	}
+	if a.Address.Addr().IsLinkLocalUnicast() {
+		n.Scope = unix.RT_SCOPE_LINK
+	}
+	return n
+}
+
+// AddRoute adds a route.
+func (Linux) AddRoute(device string, r Route) error {
+	route, err := route(device, r)
+	if err != nil {
+		return err
+	}
+	return ignore(netlink.RouteAdd(route), unix.EEXIST)
+}
+
+// DeleteRoute deletes a route.
+func (Linux) DeleteRoute(device string, r Route) error {
+	route, err := route(device, r)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return ignore(netlink.RouteDel(route), unix.ESRCH, unix.ENODEV)
+}
+
+func route(device string, r Route) (*netlink.Route, error) {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return nil, err
+	}
+	n := &netlink.Route{
+		LinkIndex: link.Attrs().Index, Dst: ipNet(r.Destination), Priority: r.Metric,
+		Protocol: protocolOurs, Scope: unix.RT_SCOPE_UNIVERSE,
+	}
+	if r.Destination.Addr().Is4() {
+		n.Scope = unix.RT_SCOPE_LINK
+	}
+	if r.Source.IsValid() {
+		n.Src = r.Source.AsSlice()
+	}
+	return n, nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// ignore returns err unless it is one of those.
+func ignore(err error, those ...error) error {
+	for _, e := range those {
+		if errors.Is(err, e) {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,220 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pppoectl/session"
+)
+
+// version is that of all files of a Store.
+const version = 1
+
+// Errors of reading.
+var (
+	// ErrVersion is matched when a newer pppoectl wrote the file.
+	ErrVersion = errors.New("written by a newer version of pppoectl")
+	// ErrCorrupt is matched when the file is not what was written.
+	ErrCorrupt = errors.New("damaged")
+	// ErrInUse is matched when another daemon has the state directory.
+	ErrInUse = errors.New("in use by another pppoectl")
+)
+
+// Store is the state directory.
+type Store struct {
+	dir  string
+	boot string
+	lock *os.File
+}
+
+// Open opens the state directory dir, and makes it if it is missing. boot is
+// the id of this boot (see [BootID]). Only one process at a time may have it.
+func Open(dir, boot string) (*Store, error) {
+	for _, d := range []string{dir, filepath.Join(dir, "sessions"), filepath.Join(dir, "uplinks")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: %w", dir, ErrInUse)
+		}
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return &Store{dir: dir, boot: boot, lock: lock}, nil
+}
+
+// BootID returns the kernel's id of this boot.
+func BootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
+}
+
+// Close gives the directory free.
+func (s *Store) Close() error { return s.lock.Close() }
+
+// Journal returns the path of the undo journal.
+func (s *Store) Journal() string { return filepath.Join(s.dir, "journal") }
+
+// envelope is what every file holds around its body.
+type envelope struct {
+	Version  int             `json:"version"`
+	Boot     string          `json:"boot"`
+	Checksum string          `json:"checksum"` // SHA-256 of Body, hexadecimal
+	Body     json.RawMessage `json:"body"`
+}
+
+func checksum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// write replaces file atomically: after a crash it holds the old content or the
+// new, never a part.
+func (s *Store) write(file string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	b, err = json.Marshal(envelope{version, s.boot, checksum(b), b})
+	if err != nil {
+		return err
+	}
+	return Replace(filepath.Join(s.dir, file), append(b, '\n'), 0o600)
+}
+
+// Replace replaces file atomically by one with the given content.
+func Replace(file string, content []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	d, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// read reads file into body and returns the boot that it belongs to. A file that
+// is missing gives os.ErrNotExist.
+func (s *Store) read(file string, body any) (boot string, err error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, file))
+	if err != nil {
+		return "", err
+	}
+	var e envelope
+	if err := json.Unmarshal(b, &e); err != nil {
+		return "", fmt.Errorf("%s: %w: %v", file, ErrCorrupt, err)
+	}
+	if e.Version > version {
+		return "", fmt.Errorf("%s: %w (format %d; this one knows %d)", file, ErrVersion, e.Version, version)
+	}
+	if checksum(e.Body) != e.Checksum {
+		return "", fmt.Errorf("%s: %w: the checksum is wrong", file, ErrCorrupt)
+	}
+	if err := json.Unmarshal(e.Body, body); err != nil {
+		return "", fmt.Errorf("%s: %w: %v", file, ErrCorrupt, err)
+	}
+	return e.Boot, nil
+}
+
+func (s *Store) remove(file string) error {
+	err := os.Remove(filepath.Join(s.dir, file))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Session is what is kept of a session that an AC believes in.
+type Session struct {
+	Interface string           `json:"interface"`
+	Device    string           `json:"device"`
+	Snapshot  session.Snapshot `json:"snapshot"`
+}
+
+func sessionFile(name string) string { return filepath.Join("sessions", name+".json") }
+
+// SaveSession writes the session of uplink name down.
+func (s *Store) SaveSession(name string, v Session) error { return s.write(sessionFile(name), v) }
+
+// LoadSession returns the session of uplink name, and whether it was written
+// in this boot. Without one the error is os.ErrNotExist.
+func (s *Store) LoadSession(name string) (v Session, sameBoot bool, err error) {
+	boot, err := s.read(sessionFile(name), &v)
+	return v, err == nil && boot == s.boot, err
+}
+
+// RemoveSession forgets the session of uplink name.
+func (s *Store) RemoveSession(name string) error { return s.remove(sessionFile(name)) }
+
+// Sessions returns the names of all uplinks that have a session on disk.
+func (s *Store) Sessions() ([]string, error) {
+	files, err := os.ReadDir(filepath.Join(s.dir, "sessions"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range files {
+		if name, ok := strings.CutSuffix(f.Name(), ".json"); ok && !strings.HasPrefix(name, ".") {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Uplink is what is kept of an uplink for ever.
+type Uplink struct {
+	Down       bool   `json:"down,omitempty"`        // on the operator's wish
+	Worked     bool   `json:"worked,omitempty"`      // the login has been accepted before
+	Rejections int    `json:"rejections,omitempty"`  // of the login, in a row
+	RejectedAt int64  `json:"rejected_at,omitempty"` // Unix time in seconds of the last
+	Identifier string `json:"identifier,omitempty"`  // the IPv6 interface identifier, once chosen
+}
+
+func uplinkFile(name string) string { return filepath.Join("uplinks", name+".json") }
+
+// SaveUplink writes down what is known of uplink name.
+func (s *Store) SaveUplink(name string, v Uplink) error { return s.write(uplinkFile(name), v) }
+
+// LoadUplink returns what is known of uplink name; nothing is no error.
+func (s *Store) LoadUplink(name string) (Uplink, error) {
+	var v Uplink
+	_, err := s.read(uplinkFile(name), &v)
+	if errors.Is(err, os.ErrNotExist) {
+		return Uplink{}, nil
+	}
+	return v, err
+}
+
+// RemoveAll removes everything but the lock.
+func (s *Store) RemoveAll() error {
+	var failed []error
+	for _, f := range []string{"sessions", "uplinks", "journal", "events.jsonl", "events.jsonl.1"} {
+		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
+	}
+	return errors.Join(failed...)
+}

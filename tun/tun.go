@@ -1,0 +1,69 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// HeaderLen is the length in octets of the virtio-net header before each packet
+// that is read or written.
+const HeaderLen = 10
+
+const path = "/dev/net/tun"
+
+// ErrNoDevice is matched when /dev/net/tun is not there: a container that was
+// not given it, or a kernel without TUN.
+var ErrNoDevice = errors.New(path + " is not there")
+
+// Device is an attached TUN device. Closing it leaves the device itself where it
+// is, without carrier.
+type Device struct {
+	Name string
+	file *os.File
+}
+
+// Attach attaches to the persistent TUN device called name. The kernel allows
+// one process at a time; a second gets EBUSY.
+func Attach(name string) (*Device, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("%w: modprobe tun, or give the container the device", ErrNoDevice)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	ifr, err := unix.NewIfreq(name)
+	if err == nil {
+		ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
+	}
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderLen)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("TUN device %s: %w", name, err)
+	}
+	return &Device{Name: name, file: os.NewFile(uintptr(fd), path)}, nil
+}
+
+// Read reads one packet behind its virtio-net header and returns the length of
+// both. A buffer that is too short cuts the packet.
+func (d *Device) Read(b []byte) (int, error) { return d.file.Read(b) }
+
+// Write writes one packet behind its virtio-net header.
+func (d *Device) Write(b []byte) (int, error) { return d.file.Write(b) }
+
+// Close detaches. Reads that wait end with os.ErrClosed.
+func (d *Device) Close() error { return d.file.Close() }
+
+// Interrupt makes a Read that waits end with os.ErrDeadlineExceeded, and so each
+// further one until Resume: a data path that borrows the device ends so.
+func (d *Device) Interrupt() error { return d.file.SetReadDeadline(time.Unix(1, 0)) }
+
+// Resume makes Reads wait again.
+func (d *Device) Resume() error { return d.file.SetReadDeadline(time.Time{}) }
