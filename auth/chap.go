@@ -147,6 +147,7 @@ func (s *CHAPServer) Deadline() time.Duration { return s.v.Deadline }
 
 // Start sends a new challenge.
 func (s *CHAPServer) Start(now time.Duration) Output {
+	s.last = Verdict{}
 	s.v = Vars{ID: s.v.ID + 1, Challenge: make([]byte, 16), Waiting: true}
 	for i := range s.v.Challenge {
 		s.v.Challenge[i] = byte(s.rand.Uint32())

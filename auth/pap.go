@@ -113,6 +113,7 @@ func (s *PAPServer) Protocol() ppp.Protocol { return ppp.PAP }
 
 // Start waits for the peer's request.
 func (s *PAPServer) Start(now time.Duration) Output {
+	s.last = Verdict{}
 	s.v = Vars{Waiting: true, Deadline: now + maxRequests*retry}
 	return Output{}
 }

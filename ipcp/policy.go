@@ -191,10 +191,19 @@ func (p *Policy) judgeAddress(a netip.Addr) ppp.Verdict {
 	switch {
 	case p.cfg.Assign.IsValid() && a != p.cfg.Assign:
 		return ppp.Nak(p.cfg.Assign.AsSlice())
-	case !usable(a):
+	case !usable(a), a == p.v.Local:
 		return ppp.Reject()
 	}
 	return ppp.Accept()
+}
+
+// Usable says whether we have an address to work with, or need none; a peer may
+// acknowledge even a request for 0.0.0.0.
+func (p *Policy) Usable() error {
+	if p.cfg.Unnumbered || usable(p.v.Local) {
+		return nil
+	}
+	return fmt.Errorf("%w: it acknowledges %v", ErrNoAddress, p.v.Local)
 }
 
 // missing is what a peer that we assign an address to must ask for.

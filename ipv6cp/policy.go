@@ -58,7 +58,7 @@ func (p *Policy) Request() []ppp.Option {
 func (p *Policy) Refused(code ppp.Code, options []ppp.Option) error {
 	for _, o := range options {
 		switch {
-		case o.Type != optIdentifier:
+		case o.Type != optIdentifier || p.v.Silent:
 		case code == ppp.ConfigureReject:
 			p.v.Silent = true // then the identifier is simply ours
 		case len(o.Data) == 8:

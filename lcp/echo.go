@@ -20,18 +20,18 @@ type EchoConfig struct {
 
 // EchoVars is all that a keepalive remembers, as plain data.
 type EchoVars struct {
-	On         bool          `json:"on,omitempty"`
-	Off        string        `json:"off,omitempty"` // why it is off although wanted
-	ID         uint8         `json:"id,omitempty"`
-	Pending    bool          `json:"pending,omitempty"` // the echo ID is unanswered and young
-	SentAt     time.Duration `json:"sent_at,omitempty"`
-	Deadline   time.Duration `json:"deadline,omitempty"`
-	Unanswered int           `json:"unanswered,omitempty"` // echoes lost in a row
-	Since      time.Duration `json:"since,omitempty"`      // when the peer became suspect; 0: it is not
-	Sent       uint64        `json:"sent,omitempty"`
-	Lost       uint64        `json:"lost,omitempty"`
-	RTT        time.Duration `json:"rtt,omitempty"`  // of the last answered echo
-	Data       uint64        `json:"data,omitempty"` // data packets received until the last look
+	On         bool             `json:"on,omitempty"`
+	Off        string           `json:"off,omitempty"` // why it is off although wanted
+	ID         uint8            `json:"id,omitempty"`
+	Pending    bool             `json:"pending,omitempty"` // the echo ID is unanswered and young
+	SentAt     [8]time.Duration `json:"sent_at"`           // of the last echoes, by identifier modulo 8
+	Deadline   time.Duration    `json:"deadline,omitempty"`
+	Unanswered int              `json:"unanswered,omitempty"` // echoes lost in a row
+	Since      time.Duration    `json:"since,omitempty"`      // when the peer became suspect; 0: it is not
+	Sent       uint64           `json:"sent,omitempty"`
+	Lost       uint64           `json:"lost,omitempty"`
+	RTT        time.Duration    `json:"rtt,omitempty"`  // of the last answered echo
+	Data       uint64           `json:"data,omitempty"` // data packets received until the last look
 }
 
 // echo is the keepalive: Echo-Requests at an interval (RFC 1661 section 5.8),
@@ -73,7 +73,11 @@ func (e *echo) suspect(now time.Duration) {
 		return
 	}
 	e.v.Since = max(now, 1)
-	e.v.Pending = false
+	if e.v.Pending { // its reply still counts
+		e.v.Pending = false
+		e.v.Lost++
+		e.v.Unanswered++
+	}
 	e.v.Deadline = now
 }
 
@@ -99,7 +103,7 @@ func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Pack
 		e.v.Lost++
 		e.v.Unanswered++
 		if e.v.Since == 0 {
-			e.v.Since = e.v.SentAt
+			e.v.Since = e.sentAt(e.v.ID)
 		}
 	}
 	if received != e.v.Data {
@@ -111,14 +115,16 @@ func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Pack
 	}
 	e.v.ID++
 	e.v.Pending = true
-	e.v.SentAt = now
+	e.v.SentAt[e.v.ID%8] = now
 	e.v.Deadline = now + EchoWait
 	e.v.Sent++
 	return []ppp.Packet{{Code: ppp.EchoRequest, ID: e.v.ID, Data: binary.BigEndian.AppendUint32(nil, magic)}}
 }
 
+func (e *echo) sentAt(id uint8) time.Duration { return e.v.SentAt[id%8] }
+
 // reply takes an Echo-Reply. Only one to a request that is unanswered so far,
-// with the peer's own magic number, counts; on a slow line that may be an
+// with the peer's own magic number or none, counts; on a slow line that may be an
 // earlier request than the last.
 func (e *echo) reply(now time.Duration, p ppp.Packet, ours, peers uint32) error {
 	if len(p.Data) < 4 {
@@ -136,7 +142,9 @@ func (e *echo) reply(now time.Duration, p ppp.Packet, ours, peers uint32) error 
 	if !e.v.On || behind >= open {
 		return fmt.Errorf("Echo-Reply with identifier %d answers no open request", p.ID)
 	}
-	e.v.RTT = now - e.v.SentAt + time.Duration(behind)*EchoWait
+	if behind < len(e.v.SentAt) {
+		e.v.RTT = now - e.sentAt(p.ID)
+	}
 	e.v.Pending = false
 	e.alive(now)
 	return nil

@@ -50,11 +50,13 @@ func parseAuth(b []byte) (Auth, error) {
 		return Auth{}, fmt.Errorf("Authentication-Protocol of %d octets: %w", len(b), ppp.ErrTruncated)
 	}
 	a := Auth{Protocol: ppp.Protocol(binary.BigEndian.Uint16(b))}
-	if a.Protocol == ppp.CHAP {
-		if len(b) != 3 {
-			return a, fmt.Errorf("CHAP without an algorithm: %w", ppp.ErrTruncated)
-		}
+	switch {
+	case a.Protocol == ppp.CHAP && len(b) != 3:
+		return a, fmt.Errorf("CHAP without an algorithm: %w", ppp.ErrTruncated)
+	case a.Protocol == ppp.CHAP:
 		a.Algorithm = b[2]
+	case a.Protocol == ppp.PAP && len(b) != 2:
+		return a, fmt.Errorf("PAP with data: %w", ppp.ErrTruncated)
 	}
 	return a, nil
 }

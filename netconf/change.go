@@ -23,6 +23,7 @@ type System interface {
 	DeleteDevice(name, owner string) error
 	SetMTU(device string, mtu int) error
 	SetUp(device string) error
+	SetDown(device string) error
 	AddAddress(device string, a Address) error
 	DeleteAddress(device string, a Address) error
 	AddRoute(device string, r Route) error
@@ -63,6 +64,19 @@ func (l Link) Do(s System) error {
 func (l Link) Undo(System) error { return nil }
 
 func (l Link) String() string { return fmt.Sprintf("link set %s mtu %d up", l.Device, l.MTU) }
+
+// LineUp sets an interface up that was down; its undo sets it down again.
+type LineUp struct {
+	Interface string `json:"interface"`
+}
+
+// Do implements Change.
+func (l LineUp) Do(s System) error { return s.SetUp(l.Interface) }
+
+// Undo implements Change.
+func (l LineUp) Undo(s System) error { return s.SetDown(l.Interface) }
+
+func (l LineUp) String() string { return "link set " + l.Interface + " up" }
 
 // Address is an address on a device.
 type Address struct {
@@ -111,6 +125,7 @@ type record struct {
 	Owner   string   `json:"owner"`
 	Device  *Device  `json:"device,omitempty"`
 	Link    *Link    `json:"link,omitempty"`
+	LineUp  *LineUp  `json:"line_up,omitempty"`
 	Address *Address `json:"address,omitempty"`
 	Route   *Route   `json:"route,omitempty"`
 }
@@ -122,6 +137,8 @@ func newRecord(owner string, c Change) (record, error) {
 		r.Device = &c
 	case Link:
 		r.Link = &c
+	case LineUp:
+		r.LineUp = &c
 	case Address:
 		r.Address = &c
 	case Route:
@@ -139,6 +156,8 @@ func (r record) change() Change {
 		return *r.Device
 	case r.Link != nil:
 		return *r.Link
+	case r.LineUp != nil:
+		return *r.LineUp
 	case r.Address != nil:
 		return *r.Address
 	case r.Route != nil:

@@ -95,6 +95,19 @@ func (Linux) SetUp(device string) error {
 	return netlink.LinkSetUp(link)
 }
 
+// SetDown sets a device down, if it is there.
+func (Linux) SetDown(device string) error {
+	link, err := netlink.LinkByName(device)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetDown(link)
+}
+
 // AddAddress adds an address. No duplicate is looked for: on a PPP link
 // negotiation has settled that (RFC 5072 section 5).
 func (Linux) AddAddress(device string, a Address) error {

@@ -73,7 +73,8 @@ const (
 type Output struct {
 	Packets []Packet // to send, in this order
 	Changes []Change // in this order
-	// Err is why the layer came down or ended, when that was not our wish.
+	// Err is why the layer came down or ended, when that was not our wish, or
+	// that the peer sent a Terminate-Request in the middle of a negotiation.
 	Err error
 	// Rejected is the code of a Code-Reject that can be lived with; zero if none.
 	Rejected Code
@@ -367,7 +368,10 @@ func (a *Automaton) transition(now time.Duration, ev event, p Packet, reply *Pac
 		case scr:
 			if !from.negotiating() {
 				a.policy.Reset()
-				a.v.Sent, a.v.Received, a.v.Pending = 0, 0, false
+				a.v.Received, a.v.Pending = 0, false
+				if ev != evRCRMinus { // else configureRequest has counted the refusal already
+					a.v.Sent = 0
+				}
 				a.v.Restarts = MaxConfigure
 			}
 			out.Packets = append(out.Packets, a.sendConfigureRequest(now))
@@ -404,7 +408,7 @@ func (a *Automaton) sendConfigureRequest(now time.Duration) Packet {
 	}
 	wait := RestartTimer
 	if !a.v.Heard {
-		wait = min(wait, eagerTimer<<max(0, a.v.Eager-eagerRequests+1))
+		wait = min(wait, eagerTimer<<min(max(0, a.v.Eager-eagerRequests+1), 5))
 		a.v.Eager++
 	}
 	if wait == RestartTimer {

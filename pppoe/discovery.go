@@ -44,6 +44,7 @@ type DiscoveryVars struct {
 	Offer    Offer         `json:"offer"` // the one taken, in Requesting and Confirmed
 	Session  uint16        `json:"session,omitempty"`
 	Sent     int           `json:"sent,omitempty"`     // PADIs or PADRs sent in this stage
+	Asked    MAC           `json:"asked"`              // the AC that the last PADR went to
 	Strays   int           `json:"strays,omitempty"`   // sessions that we were given and did not want
 	Deadline time.Duration `json:"deadline,omitempty"` // of the next repetition; 0: none
 }
@@ -169,7 +170,7 @@ func (d *Discovery) Receive(now time.Duration, f Frame) DiscoveryOutput {
 		return d.offered(now, f)
 	case p.Code == PADS && d.v.Stage == Requesting:
 		return d.confirmed(f, p)
-	case p.Code == PADS && d.v.Stage == Confirmed:
+	case p.Code == PADS && d.v.Stage != Idle:
 		return d.stray(f, p)
 	}
 	return DiscoveryOutput{Dropped: fmt.Errorf("%v is not expected now", p.Code)}
@@ -188,7 +189,7 @@ func (d *Discovery) offered(now time.Duration, f Frame) DiscoveryOutput {
 	if err != nil {
 		return DiscoveryOutput{Dropped: err}
 	}
-	d.v.Stage, d.v.Offer, d.v.Sent = Requesting, o, 0
+	d.v.Stage, d.v.Offer, d.v.Asked, d.v.Sent = Requesting, o, o.AC, 0
 	return d.request(now)
 }
 
@@ -216,17 +217,21 @@ func (d *Discovery) confirmed(f Frame, p Packet) DiscoveryOutput {
 		return DiscoveryOutput{Refused: fmt.Errorf("%w 0x%04x", ErrBadSession, p.SessionID)}
 	}
 	// RFC 4638 section 4: no tag in the PADS, no larger payload.
-	d.v.Offer.MaxPayload = min(tags.maxPayload(), d.want.MaxPayload)
+	d.v.Offer.MaxPayload = 0
+	if d.want.MaxPayload > MaxMTU {
+		d.v.Offer.MaxPayload = min(tags.maxPayload(), d.want.MaxPayload)
+	}
 	d.v.Stage, d.v.Session, d.v.Deadline, d.v.Sent = Confirmed, p.SessionID, 0, 0
 	return DiscoveryOutput{}
 }
 
-// stray releases a second session that a repeated PADR has opened, at most as
-// often as PADRs are repeated.
+// stray releases a session that a repeated PADR has opened beside ours, or that
+// was confirmed after we had gone back to PADIs; at most as often as PADRs are
+// repeated.
 func (d *Discovery) stray(f Frame, p Packet) DiscoveryOutput {
 	out := DiscoveryOutput{Dropped: fmt.Errorf("PADS for another session, 0x%04x", p.SessionID)}
 	tags, err := ParseTags(p.Payload)
-	if err != nil || f.Src != d.v.Offer.AC || p.SessionID == d.v.Session || p.SessionID == 0 ||
+	if err != nil || f.Src != d.v.Asked || p.SessionID == d.v.Session || p.SessionID == 0 ||
 		!tags.only(HostUniq, d.v.HostUniq) || d.v.Strays >= maxPADR {
 		return out
 	}

@@ -91,7 +91,7 @@ func (s *step) giveUpDiscovery() {
 	}
 	s.discovery.Cease()
 	s.v.Phase = Terminating
-	s.v.NetworkBy = s.now + lastPADS
+	s.v.GiveUpAt = s.now + lastPADS
 }
 
 // refused ends an attempt that the AC refused.
@@ -109,6 +109,7 @@ func (s *step) refused(err error) {
 func (s *step) open() {
 	offer, _ := s.discovery.Peer()
 	s.v.Phase = Link
+	s.v.GiveUpAt = s.now + linkWait
 	early := s.v.Early
 	s.v.Early = nil
 	s.tell(Event{Kind: Opened})

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"pppoectl/auth"
 	"pppoectl/cause"
@@ -10,6 +11,10 @@ import (
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 )
+
+// linkWait is how long LCP may take. Its own counters do not bound a peer that
+// acknowledges all and asks for nothing.
+const linkWait = time.Minute
 
 // sessionFrame takes a frame of the session stage.
 func (s *step) sessionFrame(f pppoe.Frame) {
@@ -123,12 +128,13 @@ func (s *step) linkError(err error) {
 		s.fail(cause.NegotiationError, "LCP: "+err.Error(), "")
 	}
 	s.v.Phase = Terminating
-	s.v.NetworkBy = 0
+	s.v.GiveUpAt = 0
 }
 
 // linkUp begins authentication, if the AC wants any.
 func (s *step) linkUp() {
 	s.tell(Event{Kind: LinkUp})
+	s.v.GiveUpAt = 0
 	switch demanded := s.link.Vars().PeerAuth; demanded.Protocol {
 	case ppp.PAP:
 		s.auth = auth.NewPAPClient(s.cfg.Username, s.cfg.Password)
@@ -151,7 +157,10 @@ func (s *step) linkDown() {
 	}
 	s.auth = nil
 	s.v.Suspect = suspicion{}
-	s.v.NetworkBy = 0
+	s.v.GiveUpAt = s.now + linkWait
+	if s.v.Phase == Terminating {
+		s.v.GiveUpAt = 0
+	}
 	for _, n := range s.networks {
 		s.networkOutput(n, n.automaton.Down(s.now))
 		n.failure = ""
@@ -183,7 +192,7 @@ func (s *step) authOutput(out auth.Output) {
 func (s *step) authenticated(text string) {
 	s.tell(Event{Kind: Authenticated, Peer: text, Text: s.link.Vars().PeerAuth.String()})
 	s.v.Phase = Network
-	s.v.NetworkBy = s.now + networkWait
+	s.v.GiveUpAt = s.now + networkWait
 	for _, n := range s.networks {
 		s.startNetwork(n)
 	}

@@ -138,7 +138,7 @@ func (s *step) command(in Input) {
 
 // deadline returns the earliest of all timers.
 func (m *Machine) deadline() time.Duration {
-	d := ppp.Earliest(m.discovery.Deadline(), m.link.Deadline(), m.v.NetworkBy, m.suspectDeadline())
+	d := ppp.Earliest(m.discovery.Deadline(), m.link.Deadline(), m.v.GiveUpAt, m.suspectDeadline())
 	if m.v.Phase == Auth && m.auth != nil {
 		d = ppp.Earliest(d, m.auth.Deadline())
 	}
@@ -204,7 +204,7 @@ func (s *step) hangup(c cause.Code, text string) {
 // terminate closes LCP; the session ends when that is finished.
 func (s *step) terminate(text string) {
 	s.v.Phase = Terminating
-	s.v.NetworkBy = 0
+	s.v.GiveUpAt = 0
 	s.linkOutput(s.link.Close(s.now, text))
 }
 

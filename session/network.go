@@ -80,6 +80,12 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 	for _, c := range out.Changes {
 		switch c {
 		case ppp.LayerUp:
+			if n.ipcp != nil && n.ipcp.Usable() != nil {
+				s.networkFailed(n, n.ipcp.Usable().Error())
+				s.sendPPP(n.family.control(), n.automaton.Close(s.now, "").Packets)
+				s.settle()
+				return
+			}
 			n.failure = ""
 			s.tell(Event{Kind: NetworkUp, Family: n.family})
 		case ppp.LayerDown:
@@ -132,7 +138,7 @@ func (s *step) settle() {
 	}
 	switch {
 	case open > 0:
-		s.v.NetworkBy = 0
+		s.v.GiveUpAt = 0
 		if open+failed == len(s.networks) && s.v.Phase == Network {
 			s.v.Phase = Up
 			s.tell(Event{Kind: Ready})
@@ -140,8 +146,8 @@ func (s *step) settle() {
 	case hopeless == len(s.networks):
 		s.noNetwork()
 	default:
-		if s.v.NetworkBy == 0 {
-			s.v.NetworkBy = s.now + networkWait
+		if s.v.GiveUpAt == 0 {
+			s.v.GiveUpAt = s.now + networkWait
 		}
 		s.v.Phase = Network
 	}
@@ -151,7 +157,10 @@ func (s *step) settle() {
 // only to release it.
 func (s *step) timeout() {
 	switch {
-	case s.v.NetworkBy == 0 || s.now < s.v.NetworkBy:
+	case s.v.GiveUpAt == 0 || s.now < s.v.GiveUpAt:
+	case s.v.Phase == Link:
+		s.fail(cause.NegotiationError, fmt.Sprintf("LCP: no agreement within %v", linkWait), "")
+		s.terminate("")
 	case s.v.Phase.established():
 		s.noNetwork()
 	case s.v.Phase == Terminating:

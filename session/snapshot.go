@@ -31,7 +31,7 @@ type Stale struct {
 type vars struct {
 	Phase     Phase         `json:"phase"`
 	Reason    Reason        `json:"reason"`               // why it is ending
-	NetworkBy time.Duration `json:"network_by,omitempty"` // when it ends if no network is open; 0: never
+	GiveUpAt  time.Duration `json:"give_up_at,omitempty"` // when the phase has lasted too long; 0: never
 	Unoffered int           `json:"unoffered,omitempty"`  // unanswered PADIs told of
 	Early     [][]byte      `json:"early,omitempty"`      // frames that may have overtaken the PADS
 	LineLost  bool          `json:"line_lost,omitempty"`
@@ -141,6 +141,9 @@ func (m *Machine) Address() (hostUniq []byte, ac pppoe.MAC, id uint16) {
 	offer, id := m.discovery.Peer()
 	return m.discovery.HostUniq(), offer.AC, id
 }
+
+// MAC returns the Ethernet address that the session was made for.
+func (m *Machine) MAC() pppoe.MAC { return m.cfg.MAC }
 
 // Phase returns how far the session has come.
 func (m *Machine) Phase() Phase { return m.v.Phase }

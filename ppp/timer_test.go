@@ -1,0 +1,216 @@
+package ppp_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pppoectl/ppp"
+)
+
+const ms = time.Millisecond
+
+func TestUnheardPeerIsAskedEagerlyThenTenTimes(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	expect(t, a.Up(0), "Configure-Request 1 010311")
+	times, outs := ticks(a, 100)
+
+	eager := []time.Duration{100 * ms, 200 * ms, 300 * ms, 400 * ms, 500 * ms, 700 * ms, 1100 * ms, 1900 * ms}
+	want := slices.Clone(eager)
+	for i := range ppp.MaxConfigure + 1 { // those that count, and the end
+		want = append(want, 3500*ms+time.Duration(i)*ppp.RestartTimer)
+	}
+	if !slices.Equal(times, want) {
+		t.Errorf("timer at\n%v, want\n%v", times, want)
+	}
+	for i, out := range outs[:len(outs)-1] {
+		if got := tell(out); got != "Configure-Request 1 010311" || out.Err != nil {
+			t.Errorf("retransmission %d is %q, error %v; want the same request with the same identifier", i, got, out.Err)
+		}
+	}
+	last := outs[len(outs)-1]
+	expect(t, last, "finished")
+	if !errors.Is(last.Err, ppp.ErrNoAnswer) {
+		t.Errorf("error %v, want ErrNoAnswer", last.Err)
+	}
+	expectState(t, a, ppp.Stopped)
+}
+
+func TestPeerHeardAtOnceIsAskedTenTimesMore(t *testing.T) {
+	a, _ := in(t, ppp.ReqSent) // its first, eager request was heard by nobody
+	times, outs := ticks(a, 100)
+	if n := len(outs); n != ppp.MaxConfigure+1 {
+		t.Fatalf("%d time-outs, want %d", n, ppp.MaxConfigure+1)
+	}
+	for i := 1; i < len(times); i++ {
+		if times[i]-times[i-1] != ppp.RestartTimer {
+			t.Errorf("interval %d is %v, want %v", i, times[i]-times[i-1], ppp.RestartTimer)
+		}
+	}
+	if err := outs[len(outs)-1].Err; !errors.Is(err, ppp.ErrNoAnswer) {
+		t.Errorf("error %v, want ErrNoAnswer", err)
+	}
+}
+
+func TestFirstPacketOfThePeerHastensOurRequest(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	a.Up(0)
+	times, _ := ticks(a, 9)
+	now := times[8] + time.Second // two seconds of waiting are left
+	a.Receive(now, packet(t, ppp.ConfigureRequest, 7, other))
+	if got, want := a.Deadline(), now+100*ms; got != want {
+		t.Errorf("next request at %v, want %v", got, want)
+	}
+	a.Tick(a.Deadline())
+	if got, want := a.Deadline(), now+100*ms+ppp.RestartTimer; got != want {
+		t.Errorf("the one after at %v, want %v", got, want)
+	}
+}
+
+// Each Up may lead to another peer, which has to be found listening anew.
+func TestEachUpBeginsEagerly(t *testing.T) {
+	for _, state := range []ppp.State{ppp.ReqSent, ppp.Opened} { // heard before
+		a, _ := in(t, state)
+		a.Down(0)
+		a.Up(0)
+		times, _ := ticks(a, 7)
+		a.Down(times[6])
+		a.Up(time.Hour)
+		again, _ := ticks(a, 7)
+		for i, at := range again {
+			if at-time.Hour != times[i] || times[i] > time.Second+100*ms {
+				t.Errorf("%v: request %d after %v, then after %v", state, i, times[i], at-time.Hour)
+			}
+		}
+	}
+}
+
+// Max-Configure bounds a negotiation however often an unheard peer's layer is
+// closed and opened again, and the timer never runs backwards.
+func TestUnheardPeerClosedAndOpenedAgainIsNotFlooded(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	now := time.Duration(0)
+	a.Up(now)
+	for round := range 8 {
+		a.Open(now)
+		times, _ := ticks(a, 50)
+		if len(times) > 25 {
+			t.Fatalf("round %d: more than 25 time-outs", round)
+		}
+		for _, at := range times {
+			if at < now {
+				t.Fatalf("round %d: timer at %v, before %v", round, at, now)
+			}
+			now = at
+		}
+		a.Close(now, "")
+	}
+}
+
+func TestTickBeforeTheDeadlineDoesNothing(t *testing.T) {
+	a, _ := in(t, ppp.ReqSent)
+	before := a.Snapshot()
+	expect(t, a.Tick(a.Deadline()-1), "")
+	if got := fmt.Sprint(a.Snapshot()); got != fmt.Sprint(before) {
+		t.Errorf("%v became %v", before, got)
+	}
+}
+
+func TestTerminateRequestIsSentTwice(t *testing.T) {
+	a, _ := in(t, ppp.Opened)
+	expect(t, a.Close(0, "bye"), "Terminate-Request 2 627965, down")
+	times, outs := ticks(a, 10)
+	if len(times) != ppp.MaxTerminate || times[0] != 3*time.Second || times[1] != 6*time.Second {
+		t.Fatalf("time-outs at %v, want at 3 s and 6 s", times)
+	}
+	expect(t, outs[0], "Terminate-Request 2 627965")
+	expect(t, outs[1], "finished")
+	if outs[1].Err != nil {
+		t.Errorf("error %v, but the end was our wish", outs[1].Err)
+	}
+	expectState(t, a, ppp.Closed)
+}
+
+// RFC 1661 section 4.4, Zero-Restart-Count: the peer that said Terminate gets
+// one restart interval to hear our Ack; nothing is repeated.
+func TestAfterThePeersTerminateRequestOneIntervalPasses(t *testing.T) {
+	a, _ := in(t, ppp.Opened)
+	out := a.Receive(time.Second, packet(t, ppp.TerminateRequest, 8, "62 79 65"))
+	expect(t, out, "Terminate-Ack 8, down")
+	var terminated *ppp.TerminatedError
+	if !errors.As(out.Err, &terminated) || terminated.Text != "bye" {
+		t.Errorf("error %v, want the peer's text", out.Err)
+	}
+	times, outs := ticks(a, 10)
+	if len(times) != 1 || times[0] != time.Second+ppp.RestartTimer {
+		t.Fatalf("time-outs at %v, want one after the restart interval", times)
+	}
+	expect(t, outs[0], "finished")
+	expectState(t, a, ppp.Stopped)
+}
+
+func TestTerminatedErrorQuotesThePeer(t *testing.T) {
+	hostile := (&ppp.TerminatedError{Text: "\x1b[2J"}).Error()
+	if strings.Contains(hostile, "\x1b") {
+		t.Errorf("%q is not quoted", hostile)
+	}
+	if silent := (&ppp.TerminatedError{}).Error(); silent != "terminated by the peer" {
+		t.Errorf("got %q", silent)
+	}
+}
+
+func TestOpeningAndClosingTheEndsOfTheTable(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	expect(t, a.Up(0), "")
+	expect(t, a.Up(0), "") // impossible: nothing happens
+	expect(t, a.Open(0), "Configure-Request 1 010311")
+	expect(t, a.Down(0), "")
+	expectState(t, a, ppp.Starting)
+	if d := a.Deadline(); d != 0 {
+		t.Errorf("timer runs until %v without a lower layer", d)
+	}
+	expect(t, a.Close(0, ""), "finished")
+	expect(t, a.Open(0), "started")
+	expect(t, a.Up(0), "Configure-Request 2 010311")
+}
+
+func TestDownWhileOpenedTellsTheLayerAbove(t *testing.T) {
+	a, _ := in(t, ppp.Opened)
+	expect(t, a.Down(0), "down")
+	expectState(t, a, ppp.Starting)
+}
+
+func TestLimiter(t *testing.T) {
+	const burst, interval = 3, 10 * time.Second
+	var l ppp.Limiter
+	var allowed []string
+	for _, at := range []time.Duration{0, 0, 0, 0, 9, 10, 10, 19, 20, 100, 100, 100, 100} {
+		if l.Allow(at*time.Second, burst, interval) {
+			allowed = append(allowed, fmt.Sprint(int(at)))
+		}
+	}
+	if got, want := strings.Join(allowed, " "), "0 0 0 10 20 100 100 100"; got != want {
+		t.Errorf("allowed at %s, want %s", got, want)
+	}
+}
+
+func TestEarliest(t *testing.T) {
+	for _, c := range []struct {
+		in   []time.Duration
+		want time.Duration
+	}{
+		{nil, 0},
+		{[]time.Duration{0, 0}, 0},
+		{[]time.Duration{5, 0, 3, 0}, 3},
+		{[]time.Duration{0, 7}, 7},
+	} {
+		if got := ppp.Earliest(c.in...); got != c.want {
+			t.Errorf("Earliest(%v) = %v, want %v", c.in, got, c.want)
+		}
+	}
+}

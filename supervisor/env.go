@@ -1,0 +1,101 @@
+package supervisor
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mrand "math/rand/v2"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pppoectl/dataplane"
+	"pppoectl/line"
+	"pppoectl/netconf"
+	"pppoectl/pppoe"
+	"pppoectl/tun"
+)
+
+// Port is an uplink's share of its line.
+type Port interface {
+	MAC() pppoe.MAC
+	Interface() net.Interface
+	Frames() <-chan pppoe.Frame
+	SetAddress(line.Address)
+	Send(pppoe.Frame) error
+	Close()
+}
+
+// Device is an attached TUN device.
+type Device interface {
+	dataplane.Device
+	Close() error
+}
+
+// Environment is the world as the supervisor sees it; tests bring their own.
+type Environment struct {
+	// Now is the time since boot, suspend included.
+	Now func() time.Duration
+	// Random feeds identifiers, challenges and jitter.
+	Random mrand.Source
+	// Follow returns the newest status of an interface, now and whenever it
+	// changes, and a function that ends this.
+	Follow func(name string) (<-chan line.Status, func())
+	// Open opens a line.
+	Open func(net.Interface) (Port, error)
+	// Attach attaches to a TUN device.
+	Attach func(name string) (Device, error)
+	// NewPath begins to carry a session's packets.
+	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
+	// System is what netconf changes.
+	System netconf.System
+}
+
+// Real returns the environment of this network namespace.
+func Real(w *line.Watcher) Environment {
+	var ports line.Ports
+	return Environment{
+		Now:    sinceBoot,
+		Random: entropy{},
+		Follow: w.Follow,
+		Open: func(ifi net.Interface) (Port, error) {
+			h, err := ports.Open(ifi)
+			if err != nil {
+				return nil, err
+			}
+			return handle{h}, nil
+		},
+		Attach: func(name string) (Device, error) {
+			d, err := tun.Attach(name)
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
+		NewPath: dataplane.NewPortable,
+		System:  netconf.Linux{},
+	}
+}
+
+type handle struct{ *line.Handle }
+
+func (h handle) MAC() pppoe.MAC           { return h.Port().MAC }
+func (h handle) Interface() net.Interface { return h.Port().Interface }
+
+// sinceBoot reads CLOCK_BOOTTIME.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic(err) // every kernel since 2.6.39 has it
+	}
+	return time.Duration(t.Nano())
+}
+
+// entropy is the kernel's randomness as a source of math/rand.
+type entropy struct{}
+
+func (entropy) Uint64() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}

@@ -1,0 +1,272 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pppoectl/cause"
+	"pppoectl/control"
+	"pppoectl/session"
+	"pppoectl/state"
+)
+
+// At most so many events of one uplink are told at once, and then one each
+// interval: an AC must not be able to fill a disk.
+const (
+	eventBurst    = 60
+	eventInterval = 5 * time.Second
+)
+
+// handle does what one event of the session asks for.
+func (u *uplink) handle(e session.Event) {
+	info := u.machine.Info()
+	switch e.Kind {
+	case session.Dropped:
+		u.log.WithField("reason", e.Text).Trace("frame ignored")
+		return
+	case session.Opened:
+		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s opened session 0x%04x", quote(info.ACName), info.SessionID), "")
+	case session.NoOffer:
+		text := fmt.Sprintf("%s: no access concentrator answers on %s (%s); still asking%s", u.cfg.Name, u.cfg.Interface, e.Text, u.pinned())
+		u.lastError = &control.Failure{Code: cause.NoOffer, Text: e.Text, Message: text}
+		u.tell(string(e.Kind), e.Cause, text, "")
+	case session.Authenticated:
+		u.authenticated(e)
+	case session.NetworkUp, session.NetworkDown:
+		u.networkChanged(e)
+	case session.NetworkFailed:
+		u.tell(string(e.Kind), cause.NetworkFailed, fmt.Sprintf("%s: %s; the session goes on without it", u.cfg.Name, e.Text), "")
+	case session.Ready:
+		u.ready()
+	case session.LinkDown:
+		u.tell(string(e.Kind), cause.None, "LCP is negotiated anew or ends; the device and its addresses stay", "")
+	case session.Suspected:
+		u.tell(string(e.Kind), e.Cause, fmt.Sprintf("the session may be gone: %s", e.Text), "")
+	case session.Alive:
+		u.tell(string(e.Kind), cause.None, "the AC answers again, the session goes on", "")
+	case session.Notice:
+		u.tell(string(e.Kind), cause.None, e.Text, e.Peer)
+	}
+	if _, _, id := u.machine.Address(); id != 0 {
+		u.saveSession()
+	}
+}
+
+// pinned hints at a selection that may be why nobody answers.
+func (u *uplink) pinned() string {
+	w := u.cfg.Want
+	if w.ACName == "" && w.ServiceName == "" && !w.AC.Unicast() {
+		return "; is this the right port?"
+	}
+	return "; `pppoectl discover -i " + u.cfg.Interface + "` shows who is there, ac-name, ac-mac or service-name may not fit"
+}
+
+func (u *uplink) authenticated(e session.Event) {
+	u.tell(string(e.Kind), cause.None, fmt.Sprintf("authenticated by %s (%s)", quote(u.machine.Info().ACName), e.Text), e.Peer)
+	if !u.record.Worked || u.record.Rejections > 0 {
+		u.record.Worked, u.record.Rejections, u.record.RejectedAt = true, 0, 0
+		u.saveRecord()
+	}
+}
+
+func (u *uplink) ready() {
+	now := u.s.env.Now()
+	if u.upAt == 0 {
+		u.upAt = now
+	}
+	u.attempts = 0
+	u.lastError = nil
+	info := u.machine.Info()
+	text := fmt.Sprintf("%s is up: AC %s (%v), session 0x%04x, MTU %d", u.cfg.Name, quote(info.ACName), info.AC, info.SessionID, info.MTU)
+	if v := info.IPv4; v != nil {
+		text += fmt.Sprintf(", %v peer %v", v.Local, v.Peer)
+	}
+	if v := info.IPv6; v != nil {
+		text += fmt.Sprintf(", %v peer %v", v.Local, v.Peer)
+	}
+	u.tell("up", cause.None, text, "")
+}
+
+// closed takes the end of a session and decides when to dial again.
+func (u *uplink) closed(e session.Event) {
+	now := u.s.env.Now()
+	u.closePath()
+	if peer, ok := u.stalePeer(); ok {
+		u.stale = &peer
+	} else {
+		u.forgetSession()
+	}
+	lasted := 0
+	if u.upAt != 0 {
+		lasted = max(1, int((now - u.upAt).Seconds()))
+		text := e.Text
+		if e.Peer != "" {
+			text = e.Peer
+		}
+		u.lastDrop = &control.Drop{At: time.Now(), Cause: e.Cause, Text: text, AfterSeconds: lasted}
+	}
+	if u.upAt != 0 && now-u.upAt >= stable {
+		u.failures = 0
+	}
+	u.upAt = 0
+	if !u.wanted {
+		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s", u.cfg.Name, e.Cause.Text()), e.Peer, lasted)
+		if u.released == cause.None {
+			u.tearDown()
+		}
+		return
+	}
+	u.stepBack()
+	u.failed(e.Cause, e.Text, e.Peer, lasted)
+	if u.nextTry == 0 {
+		u.dial()
+	}
+}
+
+// stalePeer returns the session that ended while nobody could be told.
+func (u *uplink) stalePeer() (session.Stale, bool) {
+	s := u.machine.Snapshot()
+	return s.Peer()
+}
+
+// failed notes why there is no session, and plans the next try. lasted is how
+// many seconds it was up; 0: it was not.
+func (u *uplink) failed(c cause.Code, text, peer string, lasted int) {
+	now := u.s.env.Now()
+	u.failures++
+	n := u.failures
+	if c == cause.AuthRejected {
+		u.record.Rejections++
+		u.record.RejectedAt = time.Now().Unix()
+		n = u.record.Rejections
+		u.saveRecord()
+	}
+	d := delay(c, n, u.record.Worked, u.rand)
+	message := fmt.Sprintf("%s: %s", u.cfg.Name, u.story(c, text, peer))
+	var next *time.Time
+	if c != cause.NoCarrier && c != cause.NoInterface {
+		if d > 0 {
+			u.nextTry = now + d
+			at := time.Now().Add(d)
+			next = &at
+		}
+		message += "; next try " + in(d)
+	} else {
+		message += "; it is dialled as soon as the line is back"
+	}
+	short := text
+	if peer != "" {
+		short = peer
+	}
+	u.lastError = &control.Failure{Code: c, Text: short, Message: message}
+	kind := "failed"
+	if lasted > 0 {
+		kind = "dropped"
+	}
+	u.add(state.Event{Kind: kind, Cause: c, Message: message, Peer: peer, After: lasted, Next: next}, logrus.WarnLevel)
+}
+
+// story says what happened, and what the AC said of it.
+func (u *uplink) story(c cause.Code, text, peer string) string {
+	by := "by the access concentrator"
+	if u.acName != "" {
+		by = "by " + bare(u.acName)
+	}
+	said := ""
+	if peer != "" {
+		said = fmt.Sprintf(": %q", peer)
+	}
+	switch c {
+	case cause.AuthRejected:
+		story := fmt.Sprintf("authentication rejected %s%s (%s)", by, said, u.auth)
+		if !u.record.Worked {
+			story += "; check username and password"
+		}
+		return story
+	case cause.ACRefused:
+		return fmt.Sprintf("session refused %s: %s%s", by, text, said)
+	case cause.PADT:
+		return fmt.Sprintf("session ended %s (PADT)%s", by, said)
+	case cause.Terminated:
+		return fmt.Sprintf("session ended %s (Terminate-Request)%s", by, said)
+	}
+	return text + said
+}
+
+func in(d time.Duration) string {
+	if d == 0 {
+		return "at once"
+	}
+	if d >= 10*time.Second {
+		return "in " + d.Round(time.Second).String()
+	}
+	return "in " + d.Round(100*time.Millisecond).String()
+}
+
+// bare returns an AC's name as it is if it is harmless, else quoted.
+func bare(name string) string {
+	for _, r := range name {
+		if r < 0x21 || r > 0x7e || r == '"' || r == '`' {
+			return quote(name)
+		}
+	}
+	if name == "" || len(name) > 64 {
+		return quote(name)
+	}
+	return name
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+// tell adds an event to log and history.
+func (u *uplink) tell(kind string, c cause.Code, message, peer string) {
+	u.tellLasting(kind, c, message, peer, 0)
+}
+
+func (u *uplink) tellLasting(kind string, c cause.Code, message, peer string, lasted int) {
+	u.add(state.Event{Kind: kind, Cause: c, Message: message, Peer: peer, After: lasted}, logrus.InfoLevel)
+}
+
+// maxWords is how much of the AC's words is kept, in octets.
+const maxWords = 256
+
+func (u *uplink) add(v state.Event, level logrus.Level) {
+	if !u.floods.Allow(u.s.env.Now(), eventBurst, eventInterval) {
+		return
+	}
+	v.Time, v.Uplink = time.Now(), u.cfg.Name
+	v.Peer = v.Peer[:min(len(v.Peer), maxWords)]
+	log := u.log.WithField("event", v.Kind)
+	if v.Peer != "" {
+		log = log.WithField("said", v.Peer)
+	}
+	log.Log(level, v.Message)
+	if err := u.s.events.Add(v); err != nil {
+		u.log.Errorf("history: %v", err)
+	}
+}
+
+func (u *uplink) saveSession() {
+	v := state.Session{Interface: u.cfg.Interface, Device: u.cfg.Ifname, Snapshot: u.machine.Snapshot()}
+	if err := u.s.store.SaveSession(u.cfg.Name, v); err != nil {
+		u.log.Errorf("the session could not be written down: %v", err)
+	}
+}
+
+func (u *uplink) forgetSession() {
+	if err := u.s.store.RemoveSession(u.cfg.Name); err != nil {
+		u.log.Errorf("%v", err)
+	}
+}
+
+func (u *uplink) saveRecord() {
+	if err := u.s.store.SaveUplink(u.cfg.Name, u.record); err != nil {
+		u.log.Errorf("%v", err)
+	}
+}
+
+func isMissing(err error) bool { return errors.Is(err, os.ErrNotExist) }

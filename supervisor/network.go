@@ -1,0 +1,203 @@
+package supervisor
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"pppoectl/cause"
+	"pppoectl/control"
+	"pppoectl/dataplane"
+	"pppoectl/netconf"
+	"pppoectl/session"
+)
+
+// addresses are what the device has. They outlive the session: a line with a
+// fixed address keeps its TCP connections while it is dialled anew.
+type addresses struct {
+	mtu  int
+	ipv4 *session.IPv4Info
+	ipv6 *session.IPv6Info
+}
+
+// stepBackMetric is added to the metric of a default route whose session is
+// gone: any other default route serves then, and without one it still holds the
+// place.
+const stepBackMetric = 10000
+
+var (
+	everywhere4 = netip.MustParsePrefix("0.0.0.0/0")
+	everywhere6 = netip.MustParsePrefix("::/0")
+)
+
+// changes is what the system should look like for this uplink.
+func (u *uplink) changes() []netconf.Change {
+	name := u.cfg.Ifname
+	mtu := u.addrs.mtu
+	if mtu == 0 {
+		mtu = u.cfg.MTU
+	}
+	changes := []netconf.Change{netconf.Device{Name: name, Owner: u.cfg.Name}, netconf.Link{Device: name, MTU: mtu}}
+	info := u.machine.Info()
+	route := func(to netip.Prefix, source netip.Addr, up bool) {
+		if !u.cfg.DefaultRoute {
+			return
+		}
+		metric := u.cfg.Metric
+		if !up {
+			metric += stepBackMetric
+		}
+		changes = append(changes, netconf.Route{Device: name, Destination: to, Metric: metric, Source: source})
+	}
+	if v := u.addrs.ipv4; v != nil {
+		source := netip.Addr{}
+		if v.Local.IsValid() && !v.Local.IsUnspecified() {
+			changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 32), Peer: v.Peer})
+			source = v.Local
+		}
+		route(everywhere4, source, info.IPv4 != nil)
+	}
+	if v := u.addrs.ipv6; v != nil {
+		changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 64)})
+		route(everywhere6, netip.Addr{}, info.IPv6 != nil)
+	}
+	return changes
+}
+
+// configure makes the system look like changes.
+func (u *uplink) configure() error { return u.s.journal.Apply(u.cfg.Name, u.changes()) }
+
+// ensureDevice makes the TUN device and attaches to it.
+func (u *uplink) ensureDevice() error {
+	if err := u.configure(); err != nil {
+		return err
+	}
+	if u.device != nil {
+		return nil
+	}
+	d, err := u.s.env.Attach(u.cfg.Ifname)
+	if err != nil {
+		return err
+	}
+	u.device = d
+	return nil
+}
+
+// networkChanged opens or shuts the data path for one family.
+func (u *uplink) networkChanged(e session.Event) {
+	info := u.machine.Info()
+	if e.Kind == session.NetworkDown {
+		u.pass(info)
+		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is down%s", e.Family, colon(e.Text)), "")
+		return
+	}
+	u.addrs.mtu = info.MTU
+	var what string
+	if e.Family == session.IPv4 {
+		u.addrs.ipv4 = info.IPv4
+		what = fmt.Sprintf("%v peer %v", info.IPv4.Local, info.IPv4.Peer)
+	} else {
+		u.addrs.ipv6 = info.IPv6
+		what = fmt.Sprintf("%v peer %v", info.IPv6.Local, info.IPv6.Peer)
+	}
+	if err := u.configure(); err != nil {
+		u.log.Errorf("%s: %v", u.cfg.Ifname, err)
+		u.lastError = &control.Failure{Code: cause.DeviceFailed, Text: err.Error(), Message: fmt.Sprintf("%s: %v", u.cfg.Name, err)}
+	}
+	u.carry()
+	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
+}
+
+func colon(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+// carry has the session's data path run, with the families that are open.
+func (u *uplink) carry() {
+	u.carryAt = 0
+	if u.machine == nil || u.port == nil {
+		return
+	}
+	info := u.machine.Info()
+	if info.IPv4 == nil && info.IPv6 == nil {
+		return
+	}
+	want := dataplane.Session{Interface: u.port.Interface(), MAC: u.port.MAC(), AC: info.AC, ID: info.SessionID, MTU: info.MTU}
+	if u.path != nil && !samePath(u.pathFor, want) {
+		u.closePath()
+	}
+	if u.path == nil {
+		if err := u.openPath(want); err != nil {
+			u.carryAt = u.s.env.Now() + pathRetry
+			u.tell("data_path", cause.DeviceFailed, fmt.Sprintf("%s: no data path: %v; it is tried again", u.cfg.Name, err), "")
+			return
+		}
+	}
+	u.pass(info)
+}
+
+func (u *uplink) openPath(want dataplane.Session) error {
+	if u.device == nil {
+		if err := u.ensureDevice(); err != nil {
+			return err
+		}
+	}
+	p, err := u.s.env.NewPath(want, u.device)
+	if err != nil {
+		return err
+	}
+	u.path, u.pathFor = p, want
+	return nil
+}
+
+func (u *uplink) closeDevice() {
+	if u.device != nil {
+		u.device.Close()
+		u.device = nil
+	}
+}
+
+func samePath(a, b dataplane.Session) bool {
+	return a.Interface.Index == b.Interface.Index && a.MAC == b.MAC && a.AC == b.AC && a.ID == b.ID && a.MTU == b.MTU
+}
+
+// pass lets exactly the open families flow.
+func (u *uplink) pass(info session.Info) {
+	if u.path != nil {
+		u.path.Pass(info.IPv4 != nil, info.IPv6 != nil)
+	}
+}
+
+func (u *uplink) closePath() {
+	if u.path == nil {
+		return
+	}
+	u.path.Close()
+	u.traffic = u.traffic.Add(u.path.Counters())
+	u.path = nil
+}
+
+// pathRetry is how long to wait before a data path is tried again.
+const pathRetry = time.Second
+
+// pathFailed makes the device again that somebody has deleted, and what belongs
+// on it.
+func (u *uplink) pathFailed(err error) {
+	u.tell("data_path", cause.DeviceFailed, fmt.Sprintf("%s: the data path failed (%v); it is set up again", u.cfg.Name, err), "")
+	u.closePath()
+	u.closeDevice()
+	if err := u.s.journal.Redo(u.cfg.Name); err != nil {
+		u.log.Errorf("%v", err)
+	}
+	u.carry()
+}
+
+// stepBack lets other default routes serve while there is no session.
+func (u *uplink) stepBack() {
+	if err := u.configure(); err != nil {
+		u.log.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,413 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pppoectl/cause"
+	"pppoectl/configs"
+	"pppoectl/control"
+	"pppoectl/netconf"
+	"pppoectl/pppoe"
+	"pppoectl/state"
+)
+
+// Uplink is a way to the Internet that the supervisor looks after.
+type Uplink interface {
+	// Run looks after the uplink until ctx is done; how it ends is told by
+	// Release, or else the uplink is left as it is.
+	Run(ctx context.Context)
+	// Up wants the uplink up; dial says to forget what is waited for.
+	Up(dial bool)
+	// Down wants it down.
+	Down(c cause.Code)
+	// Release ends the uplink for good and undoes what it did.
+	Release(c cause.Code)
+	// Status returns the present status and a channel that is closed at its
+	// next change.
+	Status() (control.Uplink, <-chan struct{})
+}
+
+// Supervisor looks after all uplinks of a configuration.
+type Supervisor struct {
+	version string
+	env     Environment
+	log     *logrus.Entry
+	store   *state.Store
+	events  *state.Events
+	journal *netconf.Journal
+	lines   lines
+
+	mu      sync.Mutex
+	cfg     *configs.Config
+	running map[string]*runner
+	stopped chan struct{}
+	stop    sync.Once
+}
+
+// runner is a running uplink.
+type runner struct {
+	uplink Uplink
+	cfg    configs.Uplink
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// New returns a supervisor. It has the state directory to itself.
+func New(version string, cfg *configs.Config, env Environment, store *state.Store, log *logrus.Entry, boot string) (*Supervisor, error) {
+	events, err := store.OpenEvents()
+	if err != nil {
+		return nil, err
+	}
+	journal, err := netconf.OpenJournal(store.Journal(), boot, env.System)
+	if err != nil {
+		events.Close()
+		return nil, err
+	}
+	return &Supervisor{
+		version: version, env: env, log: log, store: store, events: events, journal: journal,
+		cfg: cfg, running: map[string]*runner{}, stopped: make(chan struct{}),
+	}, nil
+}
+
+// Start begins with the uplinks called names, or with all that are enabled if
+// there are none, and cleans up after those that are no more.
+func (s *Supervisor) Start(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.cfg.Uplinks {
+		u := s.cfg.Uplinks[i]
+		wanted := u.Enabled
+		if len(names) > 0 {
+			wanted = slices.Contains(names, u.Name)
+		}
+		s.start(u, wanted, len(names) > 0)
+	}
+	s.sweep()
+}
+
+// start begins to look after u. An uplink that the operator has put down stays
+// down, unless it is named.
+func (s *Supervisor) start(u configs.Uplink, wanted, named bool) {
+	record, err := s.store.LoadUplink(u.Name)
+	if err != nil {
+		s.log.WithField("uplink", u.Name).Warnf("what was known of the uplink is lost: %v", err)
+	}
+	if named && wanted {
+		record.Down = false
+	}
+	up := newUplink(s, u, record, wanted && !record.Down)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &runner{uplink: up, cfg: u, cancel: cancel, done: make(chan struct{})}
+	s.running[u.Name] = r
+	go func() {
+		defer close(r.done)
+		up.Run(ctx)
+	}()
+}
+
+// sweep releases sessions and undoes changes of uplinks that are not configured
+// any more.
+func (s *Supervisor) sweep() {
+	names, err := s.store.Sessions()
+	if err != nil {
+		s.log.Warnf("sessions on disk: %v", err)
+	}
+	for _, name := range names {
+		if s.running[name] == nil {
+			s.releaseOrphan(name)
+		}
+	}
+	for _, owner := range s.journal.Owners() {
+		if s.owned(owner) {
+			continue
+		}
+		if err := s.journal.Apply(owner, nil); err != nil {
+			s.log.WithField("uplink", owner).Warnf("%v", err)
+		}
+	}
+}
+
+// owned reports whether an owner in the journal is still configured.
+func (s *Supervisor) owned(owner string) bool {
+	line, ok := lineOf(owner)
+	if !ok {
+		return s.running[owner] != nil
+	}
+	return slices.ContainsFunc(s.cfg.Uplinks, func(u configs.Uplink) bool { return u.Interface == line })
+}
+
+// releaseOrphan sends a PADT for a session of an earlier run.
+func (s *Supervisor) releaseOrphan(name string) {
+	log := s.log.WithField("uplink", name)
+	if err := ReleaseStored(s.store, s.env, name); err != nil {
+		log.Warnf("the session of an earlier run could not be released: %v", err)
+		return
+	}
+	log.Info("released the session of an earlier run")
+}
+
+// ReleaseStored sends a PADT for the session on disk of uplink name, and
+// forgets it.
+func ReleaseStored(store *state.Store, env Environment, name string) error {
+	v, _, err := store.LoadSession(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return errors.Join(err, store.RemoveSession(name))
+	}
+	if peer, ok := v.Snapshot.Peer(); ok {
+		if err := sendPADT(env, v.Interface, v.Snapshot.MAC, peer.AC, peer.Session); err != nil {
+			return err
+		}
+	}
+	return store.RemoveSession(name)
+}
+
+// sendPADT ends a session at its AC. Only the station that has it may do so.
+func sendPADT(env Environment, name string, mac, ac pppoe.MAC, id uint16) error {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	port, err := env.Open(*ifi)
+	if err != nil {
+		return err
+	}
+	defer port.Close()
+	if port.MAC() != mac {
+		return fmt.Errorf("%s has another address than the session (%v)", name, mac)
+	}
+	return port.Send(pppoe.NewPADT(mac, ac, id, ""))
+}
+
+// Detach ends all uplinks without a word: their sessions stay at the AC, and
+// their devices here, for the next start.
+func (s *Supervisor) Detach() {
+	s.each(func(r *runner) { r.cancel() })
+	s.close()
+}
+
+// Release ends all uplinks and undoes what they did.
+func (s *Supervisor) Release(c cause.Code) {
+	s.each(func(r *runner) { r.uplink.Release(c) })
+	s.close()
+}
+
+// each does f to all uplinks at once and waits until they have ended.
+func (s *Supervisor) each(f func(*runner)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.running {
+		f(r)
+	}
+	for _, r := range s.running {
+		<-r.done
+		r.cancel()
+	}
+}
+
+func (s *Supervisor) close() {
+	s.events.Close()
+	s.journal.Close()
+}
+
+// Stop asks whoever runs the supervisor to release and end it.
+func (s *Supervisor) Stop() { s.stop.Do(func() { close(s.stopped) }) }
+
+// Stopped is closed once Stop was called.
+func (s *Supervisor) Stopped() <-chan struct{} { return s.stopped }
+
+// Reload takes a new configuration: uplinks that are not in it are released,
+// those that differ begin anew, and all others are left alone.
+func (s *Supervisor) Reload(cfg *configs.Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended := map[string]bool{}
+	for name, r := range s.running {
+		u, ok := cfg.Uplink(name)
+		if ok && reflect.DeepEqual(*u, r.cfg) {
+			continue
+		}
+		status, _ := r.uplink.Status()
+		ended[name] = status.State != control.Disabled
+		c := cause.Reconfigured
+		if !ok {
+			c = cause.Released
+		}
+		r.uplink.Release(c)
+		<-r.done
+		r.cancel()
+		delete(s.running, name)
+	}
+	s.cfg = cfg
+	for _, u := range cfg.Uplinks {
+		if s.running[u.Name] == nil {
+			was, had := ended[u.Name]
+			s.start(u, u.Enabled || had && was, false)
+		}
+	}
+	s.log.WithField("uplinks", len(cfg.Uplinks)).Info("configuration loaded")
+}
+
+func (s *Supervisor) uplink(name string) (Uplink, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.running[name]; r != nil {
+		return r.uplink, nil
+	}
+	return nil, cause.Errorf(cause.Unknown, "%s: no such uplink; configured in %s: %v", name, s.cfg.File, s.names())
+}
+
+func (s *Supervisor) names() []string {
+	var names []string
+	for _, u := range s.cfg.Uplinks {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+// Status returns the status of all uplinks, by name.
+func (s *Supervisor) Status() control.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := control.Status{Version: s.version}
+	for _, u := range s.cfg.Uplinks {
+		if r := s.running[u.Name]; r != nil {
+			v, _ := r.uplink.Status()
+			status.Uplinks = append(status.Uplinks, v)
+		}
+	}
+	return status
+}
+
+// Uplink returns the status of the uplink called name.
+func (s *Supervisor) Uplink(name string) (control.Uplink, error) {
+	u, err := s.uplink(name)
+	if err != nil {
+		return control.Uplink{}, err
+	}
+	status, _ := u.Status()
+	return status, nil
+}
+
+// Up wants the uplink called name up and waits until it is usable, for at most
+// the given time. An answer that time will not mend is returned at once.
+func (s *Supervisor) Up(ctx context.Context, name string, patience time.Duration) error {
+	u, err := s.uplink(name)
+	if err != nil {
+		return err
+	}
+	u.Up(false)
+	return await(ctx, u, patience)
+}
+
+// Restart ends the session of the uplink called name, dials at once, and waits
+// like Up.
+func (s *Supervisor) Restart(ctx context.Context, name string, patience time.Duration) error {
+	u, err := s.uplink(name)
+	if err != nil {
+		return err
+	}
+	u.Down(cause.Reconfigured)
+	if err := settled(ctx, u); err != nil {
+		return err
+	}
+	u.Up(true)
+	return await(ctx, u, patience)
+}
+
+// Down wants the uplink called name down and waits until it is.
+func (s *Supervisor) Down(ctx context.Context, name string) error {
+	u, err := s.uplink(name)
+	if err != nil {
+		return err
+	}
+	u.Down(cause.Released)
+	return settled(ctx, u)
+}
+
+// settled waits until u is disabled.
+func settled(ctx context.Context, u Uplink) error {
+	for {
+		status, changed := u.Status()
+		if status.State == control.Disabled {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return cause.Errorf(cause.WaitTimeout, "%s: still %s", status.Name, status.State)
+		}
+	}
+}
+
+// await waits until u is usable.
+func await(ctx context.Context, u Uplink, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		status, changed := u.Status()
+		switch status.State {
+		case control.Up:
+			return nil
+		case control.Disabled:
+			return cause.Errorf(cause.Disabled, "%s: was put down meanwhile", status.Name)
+		case control.Holdoff, control.Failed:
+			if e := status.LastError; e != nil && definitive(e.Code) {
+				return cause.Errorf(e.Code, "%s", e.Message)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return unfinished(status, patience)
+		}
+	}
+}
+
+// definitive reports whether waiting is of no use to who asked for the uplink.
+func definitive(c cause.Code) bool {
+	switch c {
+	case cause.EchoLost, cause.PADT, cause.Terminated:
+		return false
+	}
+	return true
+}
+
+// unfinished says what was waited for in vain.
+func unfinished(status control.Uplink, patience time.Duration) error {
+	if e := status.LastError; e != nil && status.State == control.Discovery {
+		return cause.Errorf(e.Code, "%s", e.Message)
+	}
+	switch status.State {
+	case control.Discovery:
+		return cause.Errorf(cause.NoOffer, "%s: no access concentrator on %s has answered within %v; it is still asked", status.Name, status.Interface, patience)
+	case control.WaitingCarrier:
+		return cause.Errorf(cause.NoCarrier, "%s: %s has no carrier; plug the cable in, or see `ip link show %s`; it is dialled as soon as there is one", status.Name, status.Interface, status.Interface)
+	}
+	return cause.Errorf(cause.WaitTimeout, "%s: still %s after %v; it is tried on", status.Name, status.State, patience)
+}
+
+// Events returns the history of one uplink, or of all, and what follows it.
+func (s *Supervisor) Events(name string) ([]state.Event, <-chan state.Event, func(), error) {
+	if name != "" {
+		if _, err := s.uplink(name); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return s.events.Follow(name)
+}
+
+func newRand(source rand.Source) *rand.Rand { return rand.New(source) }
