@@ -34,6 +34,12 @@ const (
 	DefaultDeadAfter = 60 * time.Second
 )
 
+// Default directories.
+const (
+	defaultRunDir   = "/run/pppoectl"
+	defaultStateDir = "/var/lib/pppoectl"
+)
+
 // Errors are the mistakes of a configuration, a line each.
 type Errors []string
 
@@ -77,8 +83,8 @@ func (l *loader) config(r *raw) *Config {
 		File: l.file, RunDir: r.RunDir, StateDir: r.StateDir, ControlGroup: r.ControlGroup,
 		Log: Log{r.Log.Level, r.Log.Format},
 	}
-	setDefault(&c.RunDir, "/run/pppoectl")
-	setDefault(&c.StateDir, "/var/lib/pppoectl")
+	setDefault(&c.RunDir, defaultRunDir)
+	setDefault(&c.StateDir, defaultStateDir)
 	setDefault(&c.Log.Level, "info")
 	setDefault(&c.Log.Format, "text")
 	for key, dir := range map[string]string{"run-dir": c.RunDir, "state-dir": c.StateDir} {

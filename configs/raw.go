@@ -224,3 +224,15 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Dirs returns the run and state directories of the configuration in file, even
+// if the rest of it is wrong; the defaults if it cannot be read.
+func Dirs(file string) (runDir, stateDir string) {
+	r, _ := readRaw(file)
+	if r == nil {
+		r = &raw{}
+	}
+	setDefault(&r.RunDir, defaultRunDir)
+	setDefault(&r.StateDir, defaultStateDir)
+	return r.RunDir, r.StateDir
+}

@@ -16,7 +16,13 @@ import (
 func (u *uplink) Status() (control.Uplink, <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.status, u.changed
+	v := u.status
+	c := u.base
+	if u.live != nil {
+		c = c.Add(u.live.Counters())
+	}
+	v.Rx, v.Tx = traffic(c)
+	return v, u.changed
 }
 
 // publish makes the present state known, and wakes who waits for it if it is
@@ -30,8 +36,8 @@ func (u *uplink) publish() {
 	if v.State != old.State {
 		v.Since = time.Now()
 	}
-	u.status = v
-	v.Rx, v.Tx, v.Echo = old.Rx, old.Tx, old.Echo
+	u.status, u.live, u.base = v, u.path, u.traffic
+	v.Echo = old.Echo // changes too often to wake anybody
 	if !reflect.DeepEqual(v, old) {
 		close(u.changed)
 		u.changed = make(chan struct{})
@@ -90,12 +96,9 @@ func (u *uplink) compose() control.Uplink {
 	if u.nextTry != 0 {
 		v.NextTry = u.keep(u.status.NextTry, time.Now().Add(u.nextTry-now).Round(time.Millisecond))
 	}
-	c := u.traffic
 	if u.path != nil {
-		c = c.Add(u.path.Counters())
 		v.DataPath = &control.DataPath{Kind: u.path.Kind(), Note: "the only one that this version has"}
 	}
-	v.Rx, v.Tx = traffic(c)
 	return v
 }
 

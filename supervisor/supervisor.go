@@ -27,7 +27,8 @@ type Uplink interface {
 	// Run looks after the uplink until ctx is done; how it ends is told by
 	// Release, or else the uplink is left as it is.
 	Run(ctx context.Context)
-	// Up wants the uplink up; dial says to forget what is waited for.
+	// Up wants the uplink up; dial says to forget what is waited for. The status
+	// shows it when Up returns; likewise with Down and Release.
 	Up(dial bool)
 	// Down wants it down.
 	Down(c cause.Code)

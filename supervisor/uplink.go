@@ -32,6 +32,7 @@ type uplink struct {
 	rand   *rand.Rand
 	record state.Uplink
 	orders chan order
+	ended  chan struct{} // closed when the goroutine has ended
 
 	wanted   bool       // up
 	released cause.Code // not None: end for good when the session has
@@ -64,6 +65,8 @@ type uplink struct {
 
 	mu      sync.Mutex
 	status  control.Uplink
+	live    dataplane.Path     // whose counters are still counting; nil: none
+	base    dataplane.Counters // of the paths before it
 	changed chan struct{}
 }
 
@@ -72,6 +75,7 @@ type order struct {
 	kind  orderKind
 	cause cause.Code
 	dial  bool
+	taken chan struct{} // closed when the order shows in the status
 }
 
 type orderKind uint8
@@ -86,30 +90,46 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 	u := &uplink{
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: newRand(s.env.Random),
 		log:    s.log.WithField("uplink", cfg.Name),
-		orders: make(chan order, 16), changed: make(chan struct{}),
+		orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.publish()
 	return u
 }
 
 // Up implements Uplink.
-func (u *uplink) Up(dial bool) { u.orders <- order{kind: orderUp, dial: dial} }
+func (u *uplink) Up(dial bool) { u.order(order{kind: orderUp, dial: dial}) }
 
 // Down implements Uplink.
-func (u *uplink) Down(c cause.Code) { u.orders <- order{kind: orderDown, cause: c} }
+func (u *uplink) Down(c cause.Code) { u.order(order{kind: orderDown, cause: c}) }
 
 // Release implements Uplink.
-func (u *uplink) Release(c cause.Code) { u.orders <- order{kind: orderRelease, cause: c} }
+func (u *uplink) Release(c cause.Code) { u.order(order{kind: orderRelease, cause: c}) }
+
+// order hands an order to the goroutine and waits until it has taken it.
+func (u *uplink) order(o order) {
+	o.taken = make(chan struct{})
+	select {
+	case u.orders <- o:
+	case <-u.ended:
+		return
+	}
+	select {
+	case <-o.taken:
+	case <-u.ended:
+	}
+}
 
 // Run implements Uplink.
 func (u *uplink) Run(ctx context.Context) {
 	follow, unfollow := u.s.env.Follow(u.cfg.Interface)
 	defer unfollow()
+	defer close(u.ended)
 	defer u.detach()
 	u.adopt()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		var taken chan struct{}
 		var frames <-chan pppoe.Frame
 		if u.port != nil {
 			frames = u.port.Frames()
@@ -129,10 +149,14 @@ func (u *uplink) Run(ctx context.Context) {
 			u.pathFailed(err)
 		case o := <-u.orders:
 			u.obey(o)
+			taken = o.taken
 		case <-timer.C:
 			u.tick()
 		}
 		u.publish()
+		if taken != nil {
+			close(taken)
+		}
 		if u.released != cause.None && u.idle() {
 			u.tearDown()
 			return

@@ -67,3 +67,15 @@ func (d *Device) Interrupt() error { return d.file.SetReadDeadline(time.Unix(1, 
 
 // Resume makes Reads wait again.
 func (d *Device) Resume() error { return d.file.SetReadDeadline(time.Time{}) }
+
+// Available says why no TUN device can be had here; nil if one can.
+func Available() error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		return f.Close()
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%s: permission denied; run it as root, or allow the container the device", path)
+	}
+	return fmt.Errorf("%w: modprobe tun, or give the container the device", ErrNoDevice)
+}
