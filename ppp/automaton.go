@@ -22,8 +22,8 @@ const (
 // seconds of the user's time with it. Those requests do not count for
 // Max-Configure.
 const (
-	eagerTimer    = 100 * time.Millisecond
-	eagerRequests = 5
+	eagerTimer    = 30 * time.Millisecond
+	eagerRequests = 16
 )
 
 // maxRefusals bounds the Naks and Rejects of either direction since the last
@@ -408,7 +408,7 @@ func (a *Automaton) sendConfigureRequest(now time.Duration) Packet {
 	}
 	wait := RestartTimer
 	if !a.v.Heard {
-		wait = min(wait, eagerTimer<<min(max(0, a.v.Eager-eagerRequests+1), 5))
+		wait = min(wait, eagerTimer<<min(max(0, a.v.Eager-eagerRequests+1), 7))
 		a.v.Eager++
 	}
 	if wait == RestartTimer {

@@ -19,10 +19,13 @@ func TestUnheardPeerIsAskedEagerlyThenTenTimes(t *testing.T) {
 	expect(t, a.Up(0), "Configure-Request 1 010311")
 	times, outs := ticks(a, 100)
 
-	eager := []time.Duration{100 * ms, 200 * ms, 300 * ms, 400 * ms, 500 * ms, 700 * ms, 1100 * ms, 1900 * ms}
-	want := slices.Clone(eager)
-	for i := range ppp.MaxConfigure + 1 { // those that count, and the end
-		want = append(want, 3500*ms+time.Duration(i)*ppp.RestartTimer)
+	var want []time.Duration
+	for i := range 16 { // each 30 ms
+		want = append(want, time.Duration(i+1)*30*ms)
+	}
+	want = append(want, 540*ms, 660*ms, 900*ms, 1380*ms, 2340*ms) // then doubling
+	for i := range ppp.MaxConfigure + 1 {                         // those that count, and the end
+		want = append(want, 4260*ms+time.Duration(i)*ppp.RestartTimer)
 	}
 	if !slices.Equal(times, want) {
 		t.Errorf("timer at\n%v, want\n%v", times, want)
@@ -60,14 +63,14 @@ func TestFirstPacketOfThePeerHastensOurRequest(t *testing.T) {
 	a := ppp.NewAutomaton(&fake{Want: 0x11})
 	a.Open(0)
 	a.Up(0)
-	times, _ := ticks(a, 9)
-	now := times[8] + time.Second // two seconds of waiting are left
+	times, _ := ticks(a, 22)
+	now := times[21] + time.Second // two seconds of waiting are left
 	a.Receive(now, packet(t, ppp.ConfigureRequest, 7, other))
-	if got, want := a.Deadline(), now+100*ms; got != want {
+	if got, want := a.Deadline(), now+30*ms; got != want {
 		t.Errorf("next request at %v, want %v", got, want)
 	}
 	a.Tick(a.Deadline())
-	if got, want := a.Deadline(), now+100*ms+ppp.RestartTimer; got != want {
+	if got, want := a.Deadline(), now+30*ms+ppp.RestartTimer; got != want {
 		t.Errorf("the one after at %v, want %v", got, want)
 	}
 }
@@ -78,10 +81,10 @@ func TestEachUpBeginsEagerly(t *testing.T) {
 		a, _ := in(t, state)
 		a.Down(0)
 		a.Up(0)
-		times, _ := ticks(a, 7)
-		a.Down(times[6])
+		times, _ := ticks(a, 17)
+		a.Down(times[16])
 		a.Up(time.Hour)
-		again, _ := ticks(a, 7)
+		again, _ := ticks(a, 17)
 		for i, at := range again {
 			if at-time.Hour != times[i] || times[i] > time.Second+100*ms {
 				t.Errorf("%v: request %d after %v, then after %v", state, i, times[i], at-time.Hour)
@@ -99,8 +102,8 @@ func TestUnheardPeerClosedAndOpenedAgainIsNotFlooded(t *testing.T) {
 	for round := range 8 {
 		a.Open(now)
 		times, _ := ticks(a, 50)
-		if len(times) > 25 {
-			t.Fatalf("round %d: more than 25 time-outs", round)
+		if len(times) > 32 {
+			t.Fatalf("round %d: more than 32 time-outs", round)
 		}
 		for _, at := range times {
 			if at < now {
