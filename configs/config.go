@@ -19,9 +19,10 @@ type Config struct {
 	RunDir       string // control.sock, lock
 	StateDir     string // what outlives the process
 	Log          Log
-	ControlGroup string   // may use the control socket besides root; empty: nobody
-	Uplinks      []Uplink // by name
-	Warnings     []string // what is accepted but does nothing, a line each
+	ControlGroup string    // may use the control socket besides root; empty: nobody
+	Uplinks      []Uplink  // by name
+	Warnings     []string  // what is accepted but does nothing, a line each
+	Modified     time.Time // when the file, or a file with a password, was changed last
 }
 
 // Log says how to log.

@@ -65,6 +65,14 @@ type loader struct {
 	at       string // the key of the uplink being read
 	mistakes []string
 	warnings []string
+	modified time.Time
+}
+
+// seen notes when a file that counts was changed.
+func (l *loader) seen(info os.FileInfo) {
+	if info.ModTime().After(l.modified) {
+		l.modified = info.ModTime()
+	}
 }
 
 func (l *loader) wrong(key, format string, args ...any) {
@@ -111,7 +119,10 @@ func (l *loader) config(r *raw) *Config {
 		l.wrong("uplinks", "none is configured")
 	}
 	l.unique(c.Uplinks)
-	c.Warnings = l.warnings
+	if info, err := os.Stat(l.file); err == nil {
+		l.seen(info)
+	}
+	c.Warnings, c.Modified = l.warnings, l.modified
 	return c
 }
 

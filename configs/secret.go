@@ -70,6 +70,7 @@ func (l *loader) secretFile(key, file string, private bool) Secret {
 		l.wrong(key, "%s is no regular file", file)
 		return ""
 	}
+	l.seen(info)
 	if err := readable(info); err != nil && private {
 		l.wrong(key, "%s %v", file, err)
 	}

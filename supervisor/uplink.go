@@ -92,8 +92,28 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 		log:    s.log.WithField("uplink", cfg.Name),
 		orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
+	u.rememberRejection(s.cfg.Modified)
 	u.publish()
 	return u
+}
+
+// rememberRejection goes on with the wait after a rejection that an earlier run
+// has begun, unless the configuration was changed since.
+func (u *uplink) rememberRejection(modified time.Time) {
+	at := time.Unix(u.record.RejectedAt, 0)
+	if u.record.Rejections == 0 || modified.After(at) {
+		return
+	}
+	wait := delay(cause.AuthRejected, u.record.Rejections, u.record.Worked, u.rand) - max(time.Since(at), 0)
+	if wait <= 0 {
+		return
+	}
+	u.nextTry = u.s.env.Now() + wait
+	u.lastError = &control.Failure{
+		Code: cause.AuthRejected, Text: cause.AuthRejected.Text(),
+		Message: fmt.Sprintf("%s: authentication was rejected %d times, the last time at %s; next try %s (or by `pppoectl restart %s`)",
+			u.cfg.Name, u.record.Rejections, at.Format(time.DateTime), in(wait), u.cfg.Name),
+	}
 }
 
 // Up implements Uplink.
@@ -217,12 +237,11 @@ func (u *uplink) wantUp(dial bool) {
 		u.record.Down = false
 		u.saveRecord()
 		u.attempts, u.failures = 0, 0
-		u.lastError = nil
 	}
 	u.wanted = true
 	waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code == cause.AuthRejected
 	if dial || !waiting {
-		u.nextTry = 0
+		u.nextTry, u.lastError = 0, nil
 	}
 	u.takeLine()
 	u.dial()

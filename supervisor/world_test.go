@@ -1,0 +1,440 @@
+package supervisor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pppoectl/concentrator"
+	"pppoectl/configs"
+	"pppoectl/control"
+	"pppoectl/dataplane"
+	"pppoectl/lcp"
+	"pppoectl/line"
+	"pppoectl/netconf"
+	"pppoectl/pppoe"
+	"pppoectl/session"
+	"pppoectl/state"
+	"pppoectl/supervisor"
+)
+
+// world is a supervisor in a synctest bubble, on a line with a concentrator.
+// Nothing of it is real but the state directory.
+type world struct {
+	t     *testing.T
+	sup   *supervisor.Supervisor
+	store *state.Store
+	dir   string
+	env   supervisor.Environment
+	cfg   *configs.Config
+	*kernel
+	*wire
+}
+
+const hour = time.Hour
+
+var (
+	hostMAC = pppoe.MAC{2, 0, 0, 0, 0, 1}
+	acMAC   = pppoe.MAC{0, 0x1e, 0x13, 0xc2, 0x69, 0xc2}
+)
+
+// inWorld runs f in a world whose configuration has bizf and bizf6.
+func inWorld(t *testing.T, f func(w *world)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, dir)
+		w.start()
+		defer w.end()
+		f(w)
+	})
+}
+
+func newWorld(t *testing.T, dir string) *world {
+	epoch := time.Now()
+	now := func() time.Duration { return time.Since(epoch) + hour }
+	k := &kernel{links: map[string]bool{}}
+	x := newWire(t, now)
+	w := &world{t: t, dir: dir, kernel: k, wire: x, cfg: configuration()}
+	w.env = supervisor.Environment{
+		Now: now, Random: rand.NewPCG(7, 8), Follow: x.follow, Open: x.open, System: k,
+		Attach:  func(name string) (supervisor.Device, error) { return k.attach(name) },
+		NewPath: func(s dataplane.Session, _ dataplane.Device) (dataplane.Path, error) { return k.newPath(s), nil },
+	}
+	return w
+}
+
+func configuration() *configs.Config {
+	uplink := func(name, password string, f session.Family) configs.Uplink {
+		return configs.Uplink{
+			Name: name, Enabled: true, Interface: "eth1", Ifname: name, Username: "user@" + name + ".example.jp",
+			Password: configs.Secret(password), Auth: []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP},
+			Families: []session.Family{f}, MTU: 1454, RequestDNS: true, DefaultRoute: true, Metric: 100,
+			Identifier:   configs.Identifier{Kind: configs.RandomIdentifier},
+			EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute,
+		}
+	}
+	return &configs.Config{File: "test.yaml", Uplinks: []configs.Uplink{
+		uplink("bizf", "secret4", session.IPv4), uplink("bizf6", "secret6", session.IPv6),
+	}}
+}
+
+func (w *world) start(names ...string) {
+	w.t.Helper()
+	var err error
+	if w.store, err = state.Open(w.dir, "boot"); err != nil {
+		w.t.Fatal(err)
+	}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	if w.sup, err = supervisor.New("test", w.cfg, w.env, w.store, logrus.NewEntry(log), "boot"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.sup.Start(names)
+	synctest.Wait()
+}
+
+// detach ends the supervisor as SIGTERM does.
+func (w *world) detach() {
+	w.sup.Detach()
+	w.store.Close()
+	w.sup = nil
+}
+
+func (w *world) end() {
+	if w.sup != nil {
+		w.detach()
+	}
+	w.wire.close()
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d) // the bubble's time
+	synctest.Wait()
+}
+
+func (w *world) uplink(name string) control.Uplink {
+	w.t.Helper()
+	u, err := w.sup.Uplink(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
+
+func (w *world) expect(name, state string) {
+	w.t.Helper()
+	if u := w.uplink(name); u.State != state {
+		w.t.Fatalf("%s is %s, want %s; last error %+v", name, u.State, state, u.LastError)
+	}
+}
+
+func (w *world) events(name string) []state.Event {
+	w.t.Helper()
+	all, _, end, err := w.sup.Events(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	end()
+	return all
+}
+
+// wire is the line: an interface, a concentrator at its other end, and frames
+// between them.
+type wire struct {
+	now func() time.Duration
+
+	mu      sync.Mutex
+	ac      *concentrator.AC
+	ports   map[*port]bool
+	status  line.Status
+	follows map[chan line.Status]bool
+	sent    []pppoe.Frame // by the host
+	wake    chan struct{}
+	done    chan struct{}
+	drop    bool // frames of both sides
+}
+
+func newWire(t *testing.T, now func() time.Duration) *wire {
+	x := &wire{
+		now: now, ports: map[*port]bool{}, follows: map[chan line.Status]bool{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		status: line.Status{Exists: true, Up: true, Carrier: true, Interface: net.Interface{Index: 2, Name: "eth1", HardwareAddr: hostMAC[:]}},
+	}
+	x.ac = concentrator.New(concentrator.Config{
+		MAC: acMAC, Name: "BAS-TOKYO", Auth: []lcp.Auth{lcp.AuthPAP}, Secret: []byte("cookie"),
+		Address: netip.MustParseAddr("203.0.113.1"),
+		Logins: map[string]concentrator.Login{
+			"user@bizf.example.jp":  {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
+			"user@bizf6.example.jp": {Password: "secret6", IPv6: true},
+		},
+	}, rand.New(rand.NewPCG(5, 6)))
+	go x.run()
+	return x
+}
+
+func (x *wire) close() { close(x.done) }
+
+// run is the concentrator's clock.
+func (x *wire) run() {
+	timer := time.NewTimer(hour)
+	for {
+		select {
+		case <-x.done:
+			return
+		case <-x.wake:
+		case <-timer.C:
+		}
+		x.mu.Lock()
+		next := x.deliver(x.ac.Step(x.now(), nil))
+		x.mu.Unlock()
+		if next != 0 {
+			timer.Reset(max(next-x.now(), 0))
+		}
+	}
+}
+
+// deliver hands frames to the host's ports.
+func (x *wire) deliver(out concentrator.Output) time.Duration {
+	for _, f := range out.Frames {
+		for p := range x.ports {
+			if !x.drop && x.status.Carrier {
+				p.frames <- f
+			}
+		}
+	}
+	return out.Deadline
+}
+
+// do changes the concentrator; frames that it returns are sent to the host.
+func (x *wire) do(f func(ac *concentrator.AC, now time.Duration) []pppoe.Frame) {
+	x.mu.Lock()
+	x.deliver(concentrator.Output{Frames: f(x.ac, x.now())})
+	x.mu.Unlock()
+	x.kick()
+	synctest.Wait()
+}
+
+func (x *wire) kick() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (x *wire) follow(string) (<-chan line.Status, func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := make(chan line.Status, 16)
+	c <- x.status
+	x.follows[c] = true
+	return c, func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		delete(x.follows, c)
+	}
+}
+
+// link changes the interface.
+func (x *wire) link(f func(*line.Status)) {
+	x.mu.Lock()
+	f(&x.status)
+	for c := range x.follows {
+		c <- x.status
+	}
+	x.mu.Unlock()
+	synctest.Wait()
+}
+
+func (x *wire) open(ifi net.Interface) (supervisor.Port, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p := &port{wire: x, ifi: ifi, frames: make(chan pppoe.Frame, 1024)}
+	x.ports[p] = true
+	return p, nil
+}
+
+// count counts the host's discovery frames with a code.
+func (x *wire) count(code pppoe.Code) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := 0
+	for _, f := range x.sent {
+		if p, err := pppoe.ParsePacket(f.Payload); err == nil && f.EtherType == pppoe.EtherTypeDiscovery && p.Code == code {
+			n++
+		}
+	}
+	return n
+}
+
+func (x *wire) sessions() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.ac.Sessions())
+}
+
+type port struct {
+	wire   *wire
+	ifi    net.Interface
+	frames chan pppoe.Frame
+}
+
+func (p *port) MAC() pppoe.MAC             { return pppoe.MAC(p.ifi.HardwareAddr) }
+func (p *port) Interface() net.Interface   { return p.ifi }
+func (p *port) Frames() <-chan pppoe.Frame { return p.frames }
+func (p *port) SetAddress(line.Address)    {}
+func (p *port) Close() {
+	p.wire.mu.Lock()
+	defer p.wire.mu.Unlock()
+	delete(p.wire.ports, p)
+}
+
+func (p *port) Send(f pppoe.Frame) error {
+	x := p.wire
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.status.Carrier {
+		return errors.New("no carrier")
+	}
+	x.sent = append(x.sent, f)
+	if !x.drop {
+		x.deliver(x.ac.Step(x.now(), &f))
+	}
+	x.kick()
+	return nil
+}
+
+// kernel is a netconf.System that prints itself as text, the TUN devices, and
+// the data paths.
+type kernel struct {
+	mu      sync.Mutex
+	links   map[string]bool
+	config  []string
+	noTUN   error
+	paths   []*path
+	carried [2]bool
+}
+
+func (k *kernel) set(add bool, format string, args ...any) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	i := slices.Index(k.config, text)
+	switch {
+	case add && i < 0:
+		k.config = append(k.config, text)
+	case !add && i >= 0:
+		k.config = slices.Delete(k.config, i, i+1)
+	}
+	return nil
+}
+
+// show is the whole system as text.
+func (k *kernel) show() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	lines := slices.Clone(k.config)
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func (k *kernel) AddDevice(name, owner string) error {
+	if k.noTUN != nil {
+		return k.noTUN
+	}
+	return k.set(true, "device %s of %s", name, owner)
+}
+func (k *kernel) DeleteDevice(name, owner string) error {
+	return k.set(false, "device %s of %s", name, owner)
+}
+func (k *kernel) SetMTU(string, int) error { return nil }
+func (k *kernel) SetUp(name string) error {
+	if name == "eth1" {
+		return k.set(true, "%s up", name)
+	}
+	return nil
+}
+func (k *kernel) SetDown(name string) error { return k.set(false, "%s up", name) }
+func (k *kernel) AddAddress(device string, a netconf.Address) error {
+	return k.set(true, "%s address %v", device, a.Address)
+}
+func (k *kernel) DeleteAddress(device string, a netconf.Address) error {
+	return k.set(false, "%s address %v", device, a.Address)
+}
+func (k *kernel) AddRoute(device string, r netconf.Route) error {
+	return k.set(true, "%s route %v metric %d", device, r.Destination, r.Metric)
+}
+func (k *kernel) DeleteRoute(device string, r netconf.Route) error {
+	return k.set(false, "%s route %v metric %d", device, r.Destination, r.Metric)
+}
+
+func (k *kernel) attach(string) (supervisor.Device, error) { return device{}, nil }
+
+type device struct{ io.ReadWriteCloser }
+
+func (device) Close() error     { return nil }
+func (device) Interrupt() error { return nil }
+func (device) Resume() error    { return nil }
+
+func (k *kernel) newPath(s dataplane.Session) *path {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := &path{session: s, failed: make(chan error, 1), open: true}
+	k.paths = append(k.paths, p)
+	return p
+}
+
+// passing returns which sessions' families may flow, as text.
+func (k *kernel) passing() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var open []string
+	for _, p := range k.paths {
+		p.mu.Lock()
+		if p.open && p.ipv4 {
+			open = append(open, fmt.Sprintf("%d:ipv4", p.session.ID))
+		}
+		if p.open && p.ipv6 {
+			open = append(open, fmt.Sprintf("%d:ipv6", p.session.ID))
+		}
+		p.mu.Unlock()
+	}
+	slices.Sort(open)
+	return strings.Join(open, " ")
+}
+
+type path struct {
+	session          dataplane.Session
+	failed           chan error
+	mu               sync.Mutex
+	open, ipv4, ipv6 bool
+}
+
+func (p *path) Pass(ipv4, ipv6 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ipv4, p.ipv6 = ipv4, ipv6
+}
+func (p *path) Counters() dataplane.Counters { return dataplane.Counters{RxPackets: 1, TxBytes: 10} }
+func (p *path) Failed() <-chan error         { return p.failed }
+func (p *path) Kind() string                 { return "fake" }
+func (p *path) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = false
+	return nil
+}
+
+func background() context.Context { return context.Background() }
