@@ -133,7 +133,7 @@ func (l *Link) Receive(now time.Duration, p ppp.Packet) Output {
 		return dropped(l.echo.reply(now, p, l.policy.v.Magic, l.policy.v.PeerMagic))
 	case ppp.Identification:
 		if len(p.Data) < 4 {
-			return dropped(fmt.Errorf("Identification of %d octets: %w", len(p.Data), ppp.ErrTruncated))
+			return dropped(fmt.Errorf("%v of %d octets: %w", p.Code, len(p.Data), ppp.ErrTruncated))
 		}
 		return Output{Identified: string(p.Data[4:])}
 	case ppp.DiscardRequest, ppp.TimeRemaining:

@@ -76,7 +76,7 @@ const ethernetLen = 14
 // The error matches ErrTruncated.
 func ParseFrame(b []byte) (Frame, error) {
 	if len(b) < ethernetLen {
-		return Frame{}, fmt.Errorf("Ethernet frame of %d octets: %w", len(b), ErrTruncated)
+		return Frame{}, fmt.Errorf("frame of %d octets: %w", len(b), ErrTruncated)
 	}
 	return Frame{MAC(b[:6]), MAC(b[6:12]), binary.BigEndian.Uint16(b[12:]), b[ethernetLen:]}, nil
 }

@@ -50,13 +50,3 @@ type Config struct {
 	Failures  int           // echoes lost in a row that, with an AC answering, end the session
 	DeadAfter time.Duration // of silence that end it in any case
 }
-
-// wants reports whether the session asks for family f.
-func (c *Config) wants(f Family) bool {
-	for _, g := range c.Families {
-		if f == g {
-			return true
-		}
-	}
-	return false
-}

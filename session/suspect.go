@@ -70,7 +70,7 @@ func (s *step) suspicion() {
 	}
 	if !v.On {
 		*v = suspicion{On: true, Since: echo.Since}
-		s.tell(Event{Kind: Suspected, Cause: cause.EchoLost, Text: fmt.Sprintf("%d echoes unanswered", echo.Unanswered)})
+		s.tell(Event{Kind: Suspected, Cause: cause.EchoLost, Text: "an echo is unanswered; one is sent each second now"})
 	}
 	silent := (s.now - v.Since).Round(time.Second)
 	switch {

@@ -319,12 +319,11 @@ func (p *port) Send(f pppoe.Frame) error {
 // kernel is a netconf.System that prints itself as text, the TUN devices, and
 // the data paths.
 type kernel struct {
-	mu      sync.Mutex
-	links   map[string]bool
-	config  []string
-	noTUN   error
-	paths   []*path
-	carried [2]bool
+	mu     sync.Mutex
+	links  map[string]bool
+	config []string
+	noTUN  error
+	paths  []*path
 }
 
 func (k *kernel) set(add bool, format string, args ...any) error {

@@ -1,0 +1,113 @@
+// Package pppoectl_test holds the tests of the house as a whole.
+package pppoectl_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// below says which rooms a room may import: the table of ARCHITECTURE.md.
+// Arrows point down only.
+var below = map[string]string{
+	"cause":        "",
+	"ppp":          "",
+	"pppoe":        "",
+	"lcp":          "ppp",
+	"auth":         "ppp",
+	"ipcp":         "ppp",
+	"ipv6cp":       "ppp",
+	"session":      "cause pppoe ppp lcp auth ipcp ipv6cp",
+	"line":         "pppoe",
+	"tun":          "",
+	"dataplane":    "pppoe ppp tun",
+	"netconf":      "",
+	"state":        "cause session",
+	"configs":      "session lcp ipv6cp pppoe",
+	"control":      "cause state",
+	"supervisor":   "cause configs control session line tun dataplane netconf state pppoe ppp lcp ipcp ipv6cp",
+	"concentrator": "pppoe ppp lcp auth ipcp ipv6cp",
+	"labnet":       "",
+	"lab":          "",
+	"lab/captures": "",
+	"fuzz":         "",
+	"cmd/pppoectl": "cause configs control line netconf pppoe state supervisor tun",
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	for _, p := range packages(t) {
+		room := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, "pppoectl"), "/")
+		if room == "" {
+			continue
+		}
+		allowed, ok := below[room]
+		if !ok {
+			t.Errorf("room %s is not in the plan", room)
+			continue
+		}
+		for _, i := range p.Imports {
+			if i, ours := strings.CutPrefix(i, "pppoectl/"); ours && !slices.Contains(strings.Fields(allowed), i) {
+				t.Errorf("%s imports %s; the plan allows: %s", room, i, allowed)
+			}
+		}
+	}
+}
+
+// The protocol core is sans I/O: no sockets, goroutines' friends, clock or
+// logger below session.
+func TestProtocolCoreKnowsNoWorld(t *testing.T) {
+	core := strings.Fields("pppoe ppp lcp auth ipcp ipv6cp session concentrator")
+	banned := strings.Fields("net/http os sync context syscall log github.com/sirupsen/logrus github.com/mdlayher/packet golang.org/x/sys/unix")
+	for _, p := range packages(t) {
+		if !slices.Contains(core, strings.TrimPrefix(p.ImportPath, "pppoectl/")) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if slices.Contains(banned, i) {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
+// Viper is the loader's affair, and gopacket the tests'.
+func TestLibrariesStayInTheirRooms(t *testing.T) {
+	home := map[string]string{
+		"github.com/spf13/viper":     "configs",
+		"github.com/google/gopacket": "lab/captures",
+		"github.com/spf13/cobra":     "cmd/pppoectl",
+	}
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			for lib, room := range home {
+				if strings.HasPrefix(i, lib) && p.ImportPath != "pppoectl/"+room {
+					t.Errorf("%s imports %s, which is for %s", p.ImportPath, i, room)
+				}
+			}
+		}
+	}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
