@@ -31,6 +31,7 @@ const (
 	Disabled         Code = "disabled"           // the uplink is down on the operator's wish
 	WaitTimeout      Code = "wait_timeout"       // the uplink did not come up in the time given
 	Unknown          Code = "unknown_uplink"     // no such name in the configuration
+	Forbidden        Code = "forbidden"         // the user may not do that
 	Usage            Code = "usage"              // the request makes no sense
 	Internal         Code = "internal"           // ours to explain
 )
@@ -72,6 +73,7 @@ var entries = map[Code]entry{
 	Disabled:         {ExitFailed, "down on the operator's wish"},
 	WaitTimeout:      {24, "timed out waiting"},
 	Unknown:          {ExitUsage, "no such uplink"},
+	Forbidden:        {ExitPrivilege, "not allowed"},
 	Usage:            {ExitUsage, "wrong usage"},
 	Internal:         {ExitFailed, "internal error"},
 }

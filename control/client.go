@@ -65,7 +65,7 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
 		return cause.Errorf(cause.NotRunning, "pppoectl is not running (nobody listens on %s)", c.socket)
 	case errors.Is(err, unix.EACCES):
-		return cause.Errorf(cause.Usage, "%s: you may not use it; be root, or a member of control-group", c.socket)
+		return cause.Errorf(cause.Forbidden, "%s: you may not use it; be root, or a member of control-group", c.socket)
 	}
 	return fmt.Errorf("%s: %w", c.socket, err)
 }

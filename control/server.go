@@ -169,7 +169,7 @@ func (s *Server) routes() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ok, _ := r.Context().Value(peerKey{}).(bool); !ok {
-			refuse(w, cause.Errorf(cause.Usage, "you may not control this daemon; be root, or a member of its control-group"))
+			refuse(w, cause.Errorf(cause.Forbidden, "you may not control this daemon; be root, or a member of its control-group"))
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -275,6 +275,8 @@ func refuse(w http.ResponseWriter, err error) {
 		code = http.StatusNotFound
 	case cause.Usage:
 		code = http.StatusBadRequest
+	case cause.Forbidden:
+		code = http.StatusForbidden
 	case cause.WaitTimeout:
 		code = http.StatusGatewayTimeout
 	}

@@ -73,7 +73,7 @@ func (s *step) discovered(out pppoe.DiscoveryOutput) {
 	}
 	if n := s.discovery.Solicited(); n > noOfferAfter && n > s.v.Unoffered {
 		if s.v.Unoffered == 0 {
-			s.tell(Event{Kind: NoOffer, Cause: cause.NoOffer, Text: fmt.Sprintf("no access concentrator answers: %d PADIs unanswered", n-1)})
+			s.tell(Event{Kind: NoOffer, Cause: cause.NoOffer, Text: fmt.Sprintf("%d PADIs unanswered", n-1)})
 		}
 		s.v.Unoffered = n
 	}

@@ -13,7 +13,7 @@ func newCheck(a *app) *cobra.Command {
 	var reference bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "check the configuration; needs neither root nor the interface",
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if reference {
 				fmt.Fprint(cmd.OutOrStdout(), configs.Reference)

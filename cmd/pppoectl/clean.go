@@ -20,7 +20,7 @@ func newClean(a *app) *cobra.Command {
 		Use: "clean", Short: "take away all that a daemon has left that is no more",
 		Long: `Take away all that a daemon has left that is no more: sessions that an access concentrator may still
 believe in are released by a PADT, devices, addresses and routes are removed as the undo journal says.`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, dir := configs.Dirs(a.file)
 			return clean(cmd, dir, all)

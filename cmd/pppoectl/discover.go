@@ -23,7 +23,7 @@ func newDiscover() *cobra.Command {
 	wait := 3 * time.Second
 	cmd := &cobra.Command{
 		Use: "discover -i IFACE", Short: "list the access concentrators of a line without dialling",
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name == "" {
 				return usageError{errors.New("discover: -i IFACE is missing, such as -i eth1")}

@@ -16,7 +16,7 @@ func newEvents(a *app) *cobra.Command {
 	var follow, asJSON bool
 	cmd := &cobra.Command{
 		Use: "events [NAME]", Short: "print what has happened",
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeNames,
+		Args: atMostOneName, ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := ""
 			if len(args) == 1 {

@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 		Long:          "pppoectl brings PPPoE sessions up and keeps them up: the replacement for rp-pppoe, pppd and their scripts.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          nothing,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -98,7 +98,7 @@ func newRoot() *cobra.Command {
 	}
 	root.Args = usageArgs(func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return fmt.Errorf("%q is no command; see `pppoectl --help`", args[0])
+			return fmt.Errorf("%q is no command", args[0])
 		}
 		return nil
 	})
@@ -112,15 +112,42 @@ func usageArgs(f cobra.PositionalArgs) cobra.PositionalArgs {
 			return nil
 		}
 		if err := f(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w; see `%s --help`", cmd.Name(), err, cmd.CommandPath())}
+			return usageError{fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())}
 		}
 		return nil
 	}
 }
 
+// oneName wants the name of an uplink and nothing else.
+func oneName(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("%s: the NAME of an uplink is missing, such as `%s bizf6`", cmd.Name(), cmd.CommandPath())
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("%s: %q is one too many; it takes one NAME", cmd.Name(), args[1])
+}
+
+// atMostOneName wants the name of an uplink or nothing.
+func atMostOneName(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return oneName(cmd, args)
+}
+
+// nothing wants no arguments.
+func nothing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is one too many; it takes no arguments", cmd.Name(), args[0])
+}
+
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: nothing,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
 	}
 }

@@ -29,7 +29,7 @@ func newUp(a *app) *cobra.Command {
 
 The running daemon is asked; without one the system service is started if it is installed, else a
 daemon in the background that dials this uplink alone.`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames,
+		Args: oneName, ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.up(cmd.Context(), args[0], wait) },
 	}
 	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait")
@@ -40,7 +40,7 @@ func newRestart(a *app) *cobra.Command {
 	wait := patience
 	cmd := &cobra.Command{
 		Use: "restart NAME", Short: "end an uplink's session and dial at once",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames,
+		Args: oneName, ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.client().Order(cmd.Context(), args[0], "restart", wait)
 		},
@@ -52,7 +52,7 @@ func newRestart(a *app) *cobra.Command {
 func newDown(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "down NAME", Short: "end an uplink's session; it stays down, over restarts too, until `up`",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames,
+		Args: oneName, ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.client().Order(cmd.Context(), args[0], "down", 0)
 		},
@@ -61,7 +61,7 @@ func newDown(a *app) *cobra.Command {
 
 func newStop(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "stop", Short: "end the daemon and release its sessions", Args: cobra.NoArgs,
+		Use: "stop", Short: "end the daemon and release its sessions", Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.client().Stop(cmd.Context()); err != nil {
 				return err
@@ -94,7 +94,7 @@ func (a *app) gone(ctx context.Context) error {
 
 func newReload(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "reload", Short: "have the daemon read its configuration again", Args: cobra.NoArgs,
+		Use: "reload", Short: "have the daemon read its configuration again", Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.client().Reload(cmd.Context()) },
 	}
 }
@@ -181,6 +181,9 @@ func (a *app) spawn(ctx context.Context, client *control.Client, cfg *configs.Co
 	for {
 		select {
 		case err := <-ended:
+			if _, other := client.Status(ctx); other == nil {
+				return nil // somebody else has started one at the same time
+			}
 			return startFailed(first, err)
 		case <-ctx.Done():
 			return ctx.Err()

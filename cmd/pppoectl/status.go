@@ -16,7 +16,7 @@ func newStatus(a *app) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status [NAME]", Short: "print the state of all uplinks, or of one",
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeNames,
+		Args: atMostOneName, ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var status control.Status
 			var err error
