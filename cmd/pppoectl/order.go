@@ -162,12 +162,17 @@ func (a *app) spawn(ctx context.Context, client *control.Client, cfg *configs.Co
 		return err
 	}
 	log := filepath.Join(cfg.RunDir, "pppoectl.log")
-	first := filepath.Join(cfg.RunDir, "pppoectl.start")
+	// What is not logging ends up here: why it could not start, or a crash.
+	first := filepath.Join(cfg.RunDir, "pppoectl.stderr")
+	if info, err := os.Stat(first); err == nil && info.Size() > 0 {
+		if err := os.Rename(first, first+".1"); err != nil {
+			return err
+		}
+	}
 	stderr, err := os.OpenFile(first, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(first)
 	defer stderr.Close()
 	cmd := exec.Command(self, "-c", file, "run", "--log-file", log, name)
 	cmd.Dir = "/"
