@@ -31,7 +31,7 @@ const (
 	Disabled         Code = "disabled"           // the uplink is down on the operator's wish
 	WaitTimeout      Code = "wait_timeout"       // the uplink did not come up in the time given
 	Unknown          Code = "unknown_uplink"     // no such name in the configuration
-	Forbidden        Code = "forbidden"         // the user may not do that
+	Forbidden        Code = "forbidden"          // the user may not do that
 	Usage            Code = "usage"              // the request makes no sense
 	Internal         Code = "internal"           // ours to explain
 )

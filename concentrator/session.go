@@ -149,6 +149,9 @@ func (s *Session) receive(now time.Duration, payload []byte) []pppoe.Frame {
 		out, user := s.chap.Receive(now, p)
 		s.verdict(now, ppp.CHAP, out, user)
 	case n != nil:
+		if p.Code == ppp.ConfigureRequest && n.State() == ppp.Closed { // given up, but the host tries again
+			s.send(protocol, n.Open(now).Packets)
+		}
 		s.send(protocol, n.Receive(now, p).Packets)
 	case s.link.Opened():
 		s.send(ppp.LCP, []ppp.Packet{s.link.Reject(protocol, information)})

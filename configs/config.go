@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -87,6 +89,8 @@ func (c *Config) Uplink(name string) (*Uplink, bool) {
 // Secret is a password. However it is printed, it does not show.
 type Secret string
 
-func (Secret) String() string               { return "(secret)" }
-func (Secret) GoString() string             { return "(secret)" }
+// Format implements fmt.Formatter, for all verbs.
+func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, "(secret)") }
+
+// MarshalText implements encoding.TextMarshaler.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }

@@ -95,9 +95,9 @@ func (l *loader) config(r *raw) *Config {
 	setDefault(&c.StateDir, defaultStateDir)
 	setDefault(&c.Log.Level, "info")
 	setDefault(&c.Log.Format, "text")
-	for key, dir := range map[string]string{"run-dir": c.RunDir, "state-dir": c.StateDir} {
-		if !filepath.IsAbs(dir) {
-			l.wrong(key, "%q is not an absolute path", dir)
+	for _, d := range []struct{ key, dir string }{{"run-dir", c.RunDir}, {"state-dir", c.StateDir}} {
+		if !filepath.IsAbs(d.dir) {
+			l.wrong(d.key, "%q is not an absolute path", d.dir)
 		}
 	}
 	if _, err := logrus.ParseLevel(c.Log.Level); err != nil {
@@ -155,9 +155,6 @@ func (l *loader) uplink(name string, r *rawUplink) Uplink {
 		Username: r.Username, DefaultRoute: r.DefaultRoute, Metric: DefaultMetric, MTU: DefaultMTU,
 		RequestDNS: true, EchoInterval: DefaultInterval, EchoFailures: DefaultFailures, DeadAfter: DefaultDeadAfter,
 	}
-	if !uplinkName.MatchString(name) {
-		l.mistakes = append(l.mistakes, fmt.Sprintf("%s: %s: %q is no name of an uplink; 1 to 15 of a-z 0-9 _ -, a letter first", l.file, l.at, name))
-	}
 	if r.Type != "" && r.Type != "pppoe" {
 		l.wrong("type", "%q is none; pppoe", r.Type)
 	}
@@ -200,7 +197,7 @@ func (l *loader) auth(names []string) []lcp.Auth {
 		case "chap":
 			auth = append(auth, lcp.AuthCHAPMD5)
 		default:
-			l.wrong(fmt.Sprintf("auth[%d]", i), "%q is none; pap or chap", n)
+			l.wrong(fmt.Sprintf("auth[%d]", i), "%q is not known; pap or chap", n)
 		}
 	}
 	if len(names) == 0 {
@@ -215,7 +212,7 @@ func (l *loader) families(names []string) []session.Family {
 		f := session.Family(n)
 		switch {
 		case f != session.IPv4 && f != session.IPv6:
-			l.wrong(fmt.Sprintf("families[%d]", i), "%q is none; ipv4 or ipv6", n)
+			l.wrong(fmt.Sprintf("families[%d]", i), "%q is not known; ipv4 or ipv6", n)
 		case slices.Contains(families, f):
 			l.wrong(fmt.Sprintf("families[%d]", i), "%q stands there twice", n)
 		default:
@@ -256,9 +253,9 @@ func (l *loader) selection(u *Uplink, r *rawUplink) {
 		}
 		u.Want.AC = mac
 	}
-	for key, v := range map[string]string{"service-name": r.ServiceName, "ac-name": r.ACName} {
-		if len(v) > 255 {
-			l.wrong(key, "is longer than 255 octets")
+	for _, v := range []struct{ key, text string }{{"service-name", r.ServiceName}, {"ac-name", r.ACName}} {
+		if len(v.text) > 255 {
+			l.wrong(v.key, "is longer than 255 octets")
 		}
 	}
 }
@@ -324,8 +321,12 @@ func (l *loader) keepalive(u *Uplink, r *rawUplink) {
 func (l *loader) prefix(u *Uplink, r *rawUplink) {
 	if p := r.Prefix; p != nil {
 		if p.Hint != "" {
-			if x, err := netip.ParsePrefix(p.Hint); err != nil || !x.Addr().Is6() || x.Bits() == 0 {
+			x, err := netip.ParsePrefix(p.Hint)
+			switch {
+			case err != nil || !x.Addr().Is6():
 				l.wrong("prefix.hint", "%q is no prefix", p.Hint)
+			case x.Bits() == 0:
+				l.wrong("prefix.hint", "%q is everything; a hint has a length of 1 to 128", p.Hint)
 			}
 		}
 		if p.DUID != "" && p.DUID != "ll" && p.DUID != "llt" {

@@ -56,6 +56,11 @@ func (l *loader) secretFile(key, file string, private bool) Secret {
 		l.warn(key, "%s cannot be read by you; it was not checked", file)
 		return ""
 	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		l.wrong(key, "%s: %v", path.Path, path.Err)
+		return ""
+	}
 	if err != nil {
 		l.wrong(key, "%v", err)
 		return ""
@@ -80,7 +85,12 @@ func (l *loader) secretFile(key, file string, private bool) Secret {
 		return ""
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
-	return l.secret(key, strings.TrimSuffix(line, "\r"))
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" {
+		l.wrong(key, "%s is empty; its first line is the password", file)
+		return ""
+	}
+	return l.secret(key, line)
 }
 
 func (l *loader) secret(key, s string) Secret {

@@ -30,6 +30,19 @@ type System interface {
 	DeleteRoute(device string, r Route) error
 }
 
+// on returns the device that c is gone with.
+func on(c Change) string {
+	switch c := c.(type) {
+	case Link:
+		return c.Device
+	case Address:
+		return c.Device
+	case Route:
+		return c.Device
+	}
+	return ""
+}
+
 // Device is a persistent TUN device. It makes no IPv6 address of its own.
 // Undoing it takes everything away that is on the device.
 type Device struct {

@@ -210,8 +210,23 @@ func (j *Journal) undo(owner string, keep []Change) error {
 			continue
 		}
 		j.applied = slices.Delete(j.applied, i, i+1)
-		if err := j.write(owner, e.change, true); err != nil {
-			failed = append(failed, err)
+		failed = append(failed, j.write(owner, e.change, true))
+		if d, ok := e.change.(Device); ok {
+			failed = append(failed, j.goneWith(d.Name))
+			i = len(j.applied)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// goneWith forgets what was on a device that is no more: all of it is undone,
+// even what could not be undone by itself.
+func (j *Journal) goneWith(device string) error {
+	var failed []error
+	for i := len(j.applied) - 1; i >= 0; i-- {
+		if e := j.applied[i]; on(e.change) == device {
+			j.applied = slices.Delete(j.applied, i, i+1)
+			failed = append(failed, j.write(e.owner, e.change, true))
 		}
 	}
 	return errors.Join(failed...)

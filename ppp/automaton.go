@@ -93,6 +93,7 @@ type Vars struct {
 	Eager     int           `json:"eager,omitempty"`     // requests sent before it did
 	Requested []Option      `json:"requested,omitempty"` // its options
 	Sent      int           `json:"sent,omitempty"`      // Naks and Rejects sent since our last Ack
+	Refused   uint8         `json:"refused,omitempty"`   // identifier of the request that Sent counted last
 	Received  int           `json:"received,omitempty"`  // Naks and Rejects received since the last Ack
 	Closing   string        `json:"closing,omitempty"`   // text of our Terminate-Request
 	RejectID  uint8         `json:"reject_id,omitempty"` // of our last Code-Reject
@@ -244,7 +245,11 @@ func (a *Automaton) configureRequest(now time.Duration, p Packet) Output {
 		a.v.Sent = 0
 		return a.transition(now, evRCRPlus, p, &reply)
 	}
-	if a.v.Sent++; a.v.Sent > maxRefusals {
+	if a.v.Sent == 0 || p.ID != a.v.Refused { // else it is a copy of one that was refused already
+		a.v.Sent++
+		a.v.Refused = p.ID
+	}
+	if a.v.Sent > maxRefusals {
 		return a.giveUp(now, fmt.Errorf("%w: we refused %d Configure-Requests, the last for %v",
 			ErrNotConverging, maxRefusals, answer))
 	}

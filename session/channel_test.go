@@ -116,7 +116,7 @@ func TestSessionOverABadLineComesUpOrEnds(t *testing.T) {
 			}
 			// The line becomes a good one.
 			c.loss, c.twice, c.jitter = 0, 0, 0
-			c.pass(3 * time.Minute)
+			c.pass(7 * time.Minute)
 			if l.m.Phase() == session.Down {
 				g.dialled = true
 				l.command(session.Dial)

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"pppoectl/cause"
@@ -110,15 +111,21 @@ func (s *step) open() {
 	offer, _ := s.discovery.Peer()
 	s.v.Phase = Link
 	s.v.GiveUpAt = s.now + linkWait
-	early := s.v.Early
+	held := s.v.Early
 	s.v.Early = nil
 	s.tell(Event{Kind: Opened})
 	mru := min(s.cfg.MTU, max(pppoe.MaxMTU, offer.MaxPayload))
 	s.link.SetMRU(mru)
 	s.linkOutput(s.link.Up(s.now))
-	for _, payload := range early {
-		s.sessionFrame(pppoe.Frame{Dst: s.cfg.MAC, Src: offer.AC, EtherType: pppoe.EtherTypeSession, Payload: payload})
+	for _, e := range held {
+		s.sessionFrame(pppoe.Frame{Dst: s.cfg.MAC, Src: e.AC, EtherType: pppoe.EtherTypeSession, Payload: e.Payload})
 	}
+}
+
+// early is a session frame that came before the PADS.
+type early struct {
+	AC      pppoe.MAC `json:"ac"`
+	Payload []byte    `json:"payload"`
 }
 
 // hold keeps a frame of the AC that we are asking for a session: its first
@@ -126,9 +133,13 @@ func (s *step) open() {
 func (s *step) hold(f pppoe.Frame) bool {
 	offer, _ := s.discovery.Peer()
 	if s.v.Phase != Discovery || s.discovery.Stage() != pppoe.Requesting ||
-		f.Src != offer.AC || len(s.v.Early) >= maxEarly {
+		f.Src != offer.AC {
 		return false
 	}
-	s.v.Early = append(s.v.Early, bytes.Clone(f.Payload))
+	s.v.Early = slices.DeleteFunc(s.v.Early, func(e early) bool { return e.AC != offer.AC })
+	if len(s.v.Early) >= maxEarly {
+		return false
+	}
+	s.v.Early = append(s.v.Early, early{f.Src, bytes.Clone(f.Payload)})
 	return true
 }

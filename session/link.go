@@ -16,6 +16,10 @@ import (
 // acknowledges all and asks for nothing.
 const linkWait = time.Minute
 
+// authWait is how long authentication may take, however often the AC changes
+// its challenge.
+const authWait = time.Minute
+
 // sessionFrame takes a frame of the session stage.
 func (s *step) sessionFrame(f pppoe.Frame) {
 	offer, id := s.discovery.Peer()
@@ -49,8 +53,7 @@ func (s *step) control(protocol ppp.Protocol, information []byte) {
 		return
 	}
 	p, err := ppp.ParsePacket(information)
-	answered := err != nil || p.Code != ppp.EchoReply || protocol != ppp.LCP
-	if answered && !s.v.Limit.Allow(s.now, controlBurst, controlInterval) {
+	if !s.admits(protocol, p, err) {
 		s.drop(errors.New("too many control packets"))
 		return
 	}
@@ -78,6 +81,19 @@ func (s *step) control(protocol ppp.Protocol, information []byte) {
 	case s.v.Phase.established():
 		s.networkOutput(n, n.automaton.Receive(s.now, p))
 	}
+}
+
+// admits bounds the rate of what is answered. Echo-Replies, which are not, are
+// never held back: they keep the session alive.
+func (s *step) admits(protocol ppp.Protocol, p ppp.Packet, err error) bool {
+	echo := err == nil && protocol == ppp.LCP
+	switch {
+	case echo && p.Code == ppp.EchoReply:
+		return true
+	case echo && p.Code == ppp.EchoRequest:
+		return s.v.EchoLimit.Allow(s.now, echoBurst, echoInterval)
+	}
+	return s.v.Limit.Allow(s.now, controlBurst, controlInterval)
 }
 
 // isNetwork reports whether p is a network protocol or its control protocol
@@ -146,6 +162,7 @@ func (s *step) linkUp() {
 		return
 	}
 	s.v.Phase = Auth
+	s.v.GiveUpAt = s.now + authWait
 	s.authOutput(s.auth.Start(s.now))
 }
 
@@ -163,7 +180,7 @@ func (s *step) linkDown() {
 	}
 	for _, n := range s.networks {
 		s.networkOutput(n, n.automaton.Down(s.now))
-		n.failure = ""
+		n.failure, n.retryAt, n.retries = "", 0, 0
 	}
 }
 

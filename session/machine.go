@@ -48,6 +48,8 @@ type Output struct {
 const (
 	controlBurst    = 100
 	controlInterval = 20 * time.Millisecond
+	echoBurst       = 20 // echoes have a share of their own: the AC must not lose us in its own flood
+	echoInterval    = 100 * time.Millisecond
 )
 
 // maxEarly is how many frames of the chosen AC are held until its PADS arrives.
@@ -144,7 +146,7 @@ func (m *Machine) deadline() time.Duration {
 	}
 	if m.v.Phase.established() {
 		for _, n := range m.networks {
-			d = ppp.Earliest(d, n.automaton.Deadline())
+			d = ppp.Earliest(d, n.automaton.Deadline(), n.retryAt)
 		}
 	}
 	return d
@@ -166,6 +168,7 @@ func (s *step) tick() {
 	if s.v.Phase.established() {
 		for _, n := range s.networks {
 			s.networkOutput(n, n.automaton.Tick(s.now))
+			s.retry(n)
 		}
 	}
 	s.timeout()

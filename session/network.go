@@ -23,8 +23,17 @@ type network struct {
 	automaton *ppp.Automaton
 	ipcp      *ipcp.Policy   // if family is IPv4
 	ipv6cp    *ipv6cp.Policy // if family is IPv6
-	failure   string         // why it will not come up; empty if it may
+	failure   string         // why it is not up, and the session does without it; empty if it may come
+	retryAt   time.Duration  // when to try a failed one again; 0: not
+	retries   int
 }
+
+// A network protocol that has failed beside one that is up is tried again after
+// so long, twice as long each time: half a line must not stay away for ever.
+const (
+	retryFirst   = time.Minute
+	retryLongest = 5 * time.Minute
+)
 
 func newNetwork(f Family, cfg *Config, rand *rand.Rand) *network {
 	n := &network{family: f}
@@ -39,7 +48,11 @@ func newNetwork(f Family, cfg *Config, rand *rand.Rand) *network {
 
 // reset makes a new automaton on the old policy.
 func (n *network) reset() {
-	n.failure = ""
+	n.failure, n.retryAt, n.retries = "", 0, 0
+	n.renew()
+}
+
+func (n *network) renew() {
 	if n.family == IPv6 {
 		n.automaton = ppp.NewAutomaton(n.ipv6cp)
 	} else {
@@ -82,11 +95,12 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 		case ppp.LayerUp:
 			if n.ipcp != nil && n.ipcp.Usable() != nil {
 				s.networkFailed(n, n.ipcp.Usable().Error())
+				s.retryLater(n)
 				s.sendPPP(n.family.control(), n.automaton.Close(s.now, "").Packets)
 				s.settle()
 				return
 			}
-			n.failure = ""
+			n.failure, n.retryAt, n.retries = "", 0, 0
 			s.tell(Event{Kind: NetworkUp, Family: n.family})
 		case ppp.LayerDown:
 			text := ""
@@ -98,6 +112,7 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 	}
 	if out.Err != nil && s.v.Phase.established() {
 		s.networkFailed(n, out.Err.Error())
+		s.retryLater(n)
 	}
 	if len(out.Changes) > 0 || out.Err != nil {
 		s.settle()
@@ -115,6 +130,23 @@ func (s *step) networkRejected(n *network) {
 func (s *step) networkFailed(n *network, why string) {
 	n.failure = fmt.Sprintf("%v: %s", n.family.control(), why)
 	s.tell(Event{Kind: NetworkFailed, Family: n.family, Text: n.failure})
+}
+
+func (s *step) retryLater(n *network) {
+	n.retryAt = s.now + min(retryFirst<<min(n.retries, 10), retryLongest)
+	n.retries++
+}
+
+// retry tries a failed network again.
+func (s *step) retry(n *network) {
+	if n.retryAt == 0 || s.now < n.retryAt {
+		return
+	}
+	n.retryAt = 0
+	if n.automaton.State() <= ppp.Stopped {
+		n.renew()
+		s.startNetwork(n)
+	}
 }
 
 // settle finds out whether the session is up: some network is open, and each
@@ -161,6 +193,9 @@ func (s *step) timeout() {
 	case s.v.Phase == Link:
 		s.fail(cause.NegotiationError, fmt.Sprintf("LCP: no agreement within %v", linkWait), "")
 		s.terminate("")
+	case s.v.Phase == Auth:
+		s.fail(cause.AuthTimeout, fmt.Sprintf("no verdict within %v", authWait), "")
+		s.terminate("Authentication timed out")
 	case s.v.Phase.established():
 		s.noNetwork()
 	case s.v.Phase == Terminating:

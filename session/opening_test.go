@@ -121,7 +121,8 @@ func TestFramesHeldOfOneACAreNotTakenForTheNextACs(t *testing.T) {
 	if l.m.Snapshot().Discovery.Offer.AC != (pppoe.MAC{}) {
 		t.Fatal("the AC is not given up")
 	}
-	b := concentrator.Config{MAC: second, Name: "BAS-OSAKA", Secret: []byte("b")}
+	b := *l.ac.Config()
+	b.MAC, b.Name, b.Secret = second, "BAS-OSAKA", []byte("b")
 	l.ac = concentrator.New(b, l.seed)
 	l.filter = nil
 	l.run(20 * time.Second)

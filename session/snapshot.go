@@ -33,20 +33,23 @@ type vars struct {
 	Reason    Reason        `json:"reason"`               // why it is ending
 	GiveUpAt  time.Duration `json:"give_up_at,omitempty"` // when the phase has lasted too long; 0: never
 	Unoffered int           `json:"unoffered,omitempty"`  // unanswered PADIs told of
-	Early     [][]byte      `json:"early,omitempty"`      // frames that may have overtaken the PADS
+	Early     []early       `json:"early,omitempty"`      // frames that may have overtaken the PADS
 	LineLost  bool          `json:"line_lost,omitempty"`
 	Suspect   suspicion     `json:"suspect"`
 	Stale     *Stale        `json:"stale,omitempty"` // to be released before the next dial
-	Limit     ppp.Limiter   `json:"limit"`
+	Limit     ppp.Limiter   `json:"limit"`           // of control packets that are answered
+	EchoLimit ppp.Limiter   `json:"echo_limit"`      // of Echo-Requests
 }
 
 // NetworkSnapshot is what one network control protocol remembers.
 type NetworkSnapshot struct {
-	Family    Family       `json:"family"`
-	Automaton ppp.Vars     `json:"automaton"`
-	IPCP      *ipcp.Vars   `json:"ipcp,omitempty"`
-	IPv6CP    *ipv6cp.Vars `json:"ipv6cp,omitempty"`
-	Failure   string       `json:"failure,omitempty"`
+	Family    Family        `json:"family"`
+	Automaton ppp.Vars      `json:"automaton"`
+	IPCP      *ipcp.Vars    `json:"ipcp,omitempty"`
+	IPv6CP    *ipv6cp.Vars  `json:"ipv6cp,omitempty"`
+	Failure   string        `json:"failure,omitempty"`
+	RetryAt   time.Duration `json:"retry_at,omitempty"`
+	Retries   int           `json:"retries,omitempty"`
 }
 
 // Snapshot is all that a session remembers, as plain data: a machine restored
@@ -83,7 +86,7 @@ func (m *Machine) Snapshot() Snapshot {
 		s.Auth = &v
 	}
 	for _, n := range m.networks {
-		ns := NetworkSnapshot{Family: n.family, Automaton: n.automaton.Snapshot(), Failure: n.failure}
+		ns := NetworkSnapshot{Family: n.family, Automaton: n.automaton.Snapshot(), Failure: n.failure, RetryAt: n.retryAt, Retries: n.retries}
 		if n.ipcp != nil {
 			v := n.ipcp.Snapshot()
 			ns.IPCP = &v
@@ -120,7 +123,7 @@ func (m *Machine) Restore(s Snapshot) {
 			continue
 		}
 		n.automaton.Restore(ns.Automaton)
-		n.failure = ns.Failure
+		n.failure, n.retryAt, n.retries = ns.Failure, ns.RetryAt, ns.Retries
 		if n.ipcp != nil && ns.IPCP != nil {
 			n.ipcp.Restore(*ns.IPCP)
 		}

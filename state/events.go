@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,7 +56,27 @@ func (e *Events) open() error {
 		return err
 	}
 	e.file, e.size = f, info.Size()
-	return nil
+	return e.mend()
+}
+
+// mend ends a last line that was cut short by a crash, so that the next event
+// begins a line of its own.
+func (e *Events) mend() error {
+	if e.size == 0 {
+		return nil
+	}
+	f, err := os.Open(e.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, e.size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	n, err := e.file.Write([]byte{'\n'})
+	e.size += int64(n)
+	return err
 }
 
 // Add appends an event and tells the followers. One that does not keep up misses
@@ -128,12 +149,15 @@ func (e *Events) read(uplink string) ([]Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 64<<10)
-		for lines.Scan() {
+		lines := bufio.NewReaderSize(io.LimitReader(f, 2*maxEvents), 64<<10)
+		for {
+			line, err := lines.ReadBytes('\n')
 			var v Event
-			if json.Unmarshal(lines.Bytes(), &v) == nil && (uplink == "" || v.Uplink == uplink) {
+			if json.Unmarshal(line, &v) == nil && (uplink == "" || v.Uplink == uplink) {
 				all = append(all, v)
+			}
+			if err != nil {
+				break
 			}
 		}
 		f.Close()

@@ -73,12 +73,12 @@ func (s *Store) Journal() string { return filepath.Join(s.dir, "journal") }
 type envelope struct {
 	Version  int             `json:"version"`
 	Boot     string          `json:"boot"`
-	Checksum string          `json:"checksum"` // SHA-256 of Body, hexadecimal
+	Checksum string          `json:"checksum"` // SHA-256 of Boot and Body, hexadecimal
 	Body     json.RawMessage `json:"body"`
 }
 
-func checksum(b []byte) string {
-	sum := sha256.Sum256(b)
+func checksum(boot string, b []byte) string {
+	sum := sha256.Sum256(append([]byte(boot+"\n"), b...))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -89,7 +89,7 @@ func (s *Store) write(file string, body any) error {
 	if err != nil {
 		return err
 	}
-	b, err = json.Marshal(envelope{version, s.boot, checksum(b), b})
+	b, err = json.Marshal(envelope{version, s.boot, checksum(s.boot, b), b})
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *Store) read(file string, body any) (boot string, err error) {
 	if e.Version > version {
 		return "", fmt.Errorf("%s: %w (format %d; this one knows %d)", file, ErrVersion, e.Version, version)
 	}
-	if checksum(e.Body) != e.Checksum {
+	if checksum(e.Boot, e.Body) != e.Checksum {
 		return "", fmt.Errorf("%s: %w: the checksum is wrong", file, ErrCorrupt)
 	}
 	if err := json.Unmarshal(e.Body, body); err != nil {

@@ -1,0 +1,205 @@
+package netconf_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"pppoectl/netconf"
+)
+
+// fake is a System that prints itself as text, a line each, in the order of
+// names.
+type fake struct {
+	owners map[string]string // of devices; "-" for what is not ours
+	mtu    map[string]int
+	up     map[string]bool
+	on     map[string]bool // addresses and routes, as they print
+	fail   string          // the call with this text fails
+	calls  []string
+	after  func() // each call, if set
+}
+
+func newFake() *fake {
+	return &fake{
+		owners: map[string]string{"eth1": "-"}, mtu: map[string]int{"eth1": 1500},
+		up: map[string]bool{}, on: map[string]bool{},
+	}
+}
+
+func (f *fake) String() string {
+	var s []string
+	for name, owner := range f.owners {
+		s = append(s, fmt.Sprintf("device %s of %s mtu %d up %v", name, owner, f.mtu[name], f.up[name]))
+	}
+	for line := range f.on {
+		s = append(s, line)
+	}
+	slices.Sort(s)
+	return strings.Join(s, "\n")
+}
+
+func (f *fake) clone() *fake {
+	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on)}
+}
+
+func (f *fake) changed() {
+	if f.after != nil {
+		f.after()
+	}
+}
+
+var errFake = errors.New("operation not permitted")
+
+func (f *fake) call(format string, args ...any) error {
+	call := fmt.Sprintf(format, args...)
+	f.calls = append(f.calls, call)
+	if f.fail != "" && strings.Contains(call, f.fail) {
+		return errFake
+	}
+	return nil
+}
+
+func (f *fake) there(device string) error {
+	if _, ok := f.owners[device]; !ok {
+		return fmt.Errorf("no device %s", device)
+	}
+	return nil
+}
+
+func (f *fake) AddDevice(name, owner string) error {
+	defer f.changed()
+	if err := f.call("add %s", name); err != nil {
+		return err
+	}
+	if o, ok := f.owners[name]; ok {
+		if o != owner {
+			return netconf.ErrForeign
+		}
+		return nil
+	}
+	f.owners[name], f.mtu[name] = owner, 1500
+	return nil
+}
+
+func (f *fake) DeleteDevice(name, owner string) error {
+	defer f.changed()
+	if err := f.call("delete %s", name); err != nil {
+		return err
+	}
+	if f.owners[name] != owner {
+		return nil
+	}
+	delete(f.owners, name)
+	delete(f.mtu, name)
+	delete(f.up, name)
+	f.flush(name, func(string) bool { return true })
+	return nil
+}
+
+// flush takes away what is on a device.
+func (f *fake) flush(device string, which func(line string) bool) {
+	for line := range f.on {
+		if strings.Contains(line, " dev "+device+" ") && which(line) {
+			delete(f.on, line)
+		}
+	}
+}
+
+func (f *fake) SetMTU(device string, mtu int) error {
+	defer f.changed()
+	if err := errors.Join(f.call("mtu %s", device), f.there(device)); err != nil {
+		return err
+	}
+	f.mtu[device] = mtu
+	return nil
+}
+
+func (f *fake) SetUp(device string) error {
+	defer f.changed()
+	if err := errors.Join(f.call("up %s", device), f.there(device)); err != nil {
+		return err
+	}
+	f.up[device] = true
+	return nil
+}
+
+// SetDown takes the routes away, as Linux does.
+func (f *fake) SetDown(device string) error {
+	defer f.changed()
+	if err := f.call("down %s", device); err != nil {
+		return err
+	}
+	if f.there(device) == nil {
+		delete(f.up, device)
+		f.flush(device, func(line string) bool { return strings.HasPrefix(line, "route") })
+	}
+	return nil
+}
+
+func (f *fake) AddAddress(device string, a netconf.Address) error {
+	defer f.changed()
+	if err := errors.Join(f.call("%v", a), f.there(device)); err != nil {
+		return err
+	}
+	f.on[fmt.Sprintf("address %v peer %v dev %s ", a.Address, a.Peer, device)] = true
+	return nil
+}
+
+func (f *fake) DeleteAddress(device string, a netconf.Address) error {
+	defer f.changed()
+	if err := f.call("delete %v", a); err != nil {
+		return err
+	}
+	delete(f.on, fmt.Sprintf("address %v peer %v dev %s ", a.Address, a.Peer, device))
+	return nil
+}
+
+// AddRoute wants the source address to be there and the device to be up, as
+// Linux does.
+func (f *fake) AddRoute(device string, r netconf.Route) error {
+	defer f.changed()
+	if err := errors.Join(f.call("%v", r), f.there(device)); err != nil {
+		return err
+	}
+	if !f.up[device] {
+		return errors.New("network is down")
+	}
+	f.on[fmt.Sprintf("route %v metric %d src %v dev %s ", r.Destination, r.Metric, r.Source, device)] = true
+	return nil
+}
+
+func (f *fake) DeleteRoute(device string, r netconf.Route) error {
+	defer f.changed()
+	if err := f.call("delete %v", r); err != nil {
+		return err
+	}
+	delete(f.on, fmt.Sprintf("route %v metric %d src %v dev %s ", r.Destination, r.Metric, r.Source, device))
+	return nil
+}
+
+// uplinkChanges are those of an uplink that is up, in order.
+func uplinkChanges(name string, n byte) []netconf.Change {
+	local := netip.AddrFrom4([4]byte{203, 0, 113, n})
+	return []netconf.Change{
+		netconf.LineUp{Interface: "eth1"},
+		netconf.Device{Name: name, Owner: name},
+		netconf.Link{Device: name, MTU: 1454},
+		netconf.Address{Device: name, Address: netip.PrefixFrom(local, 32), Peer: netip.MustParseAddr("203.0.113.1")},
+		netconf.Address{Device: name, Address: netip.MustParsePrefix("fe80::1/64")},
+		netconf.Route{Device: name, Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 100, Source: local},
+		netconf.Route{Device: name, Destination: netip.MustParsePrefix("::/0"), Metric: 100},
+	}
+}
+
+// expect compares the system with text, a line each.
+func (f *fake) expect(t *testing.T, want string) {
+	t.Helper()
+	if got, want := strings.TrimSpace(f.String()), strings.TrimSpace(want); got != want {
+		t.Errorf("the system is\n%s\nwant\n%s", got, want)
+	}
+}

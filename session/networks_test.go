@@ -1,0 +1,113 @@
+package session_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pppoectl/cause"
+	"pppoectl/concentrator"
+	"pppoectl/ppp"
+	"pppoectl/pppoe"
+	"pppoectl/session"
+)
+
+func TestLinkTooNarrowForIPv6CarriesIPv4Alone(t *testing.T) {
+	l := newLine(t, func(c *session.Config, ac *concentrator.Config) { both(c, ac); ac.MRU = 1279 })
+	l.up()
+	if i := l.m.Info(); i.IPv4 == nil || i.IPv6 != nil || i.MTU != 1279 {
+		t.Errorf("%+v", i)
+	}
+	if e := l.last(session.NetworkFailed); e.Family != session.IPv6 || !strings.Contains(e.Text, "1279") || !strings.Contains(e.Text, "1280") {
+		t.Errorf("%+v, want both figures", e)
+	}
+	if n := l.sentPPP(ppp.IPv6CP, ppp.ConfigureRequest); n != 0 {
+		t.Errorf("%d Configure-Requests for IPv6CP", n)
+	}
+	// The AC negotiates anew with a larger MRU.
+	l.ac.Config().MRU = 1492
+	l.inject(l.theSession().Renegotiate(l.now)...)
+	l.run(time.Second)
+	if i := l.m.Info(); i.IPv6 == nil || i.MTU != 1454 {
+		t.Errorf("%+v; %s", i, l.kinds())
+	}
+}
+
+// Some ACs acknowledge whatever they get.
+func TestAcknowledgedNoAddressIsNoAddress(t *testing.T) {
+	for name, change := range map[string]func(*session.Config, *concentrator.Config){"IPv4 alone": nil, "both": both} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, change)
+			l.script(ppp.IPCP, func(p ppp.Packet) []ppp.Packet {
+				switch p.Code {
+				case ppp.ConfigureRequest:
+					own := ppp.Packet{Code: ppp.ConfigureRequest, ID: 1, Data: []byte{3, 6, 203, 0, 113, 1}}
+					return []ppp.Packet{own, {Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data}}
+				case ppp.TerminateRequest:
+					return []ppp.Packet{{Code: ppp.TerminateAck, ID: p.ID}}
+				}
+				return nil
+			})
+			l.command(session.Dial)
+			l.run(2 * time.Minute)
+			for _, e := range l.events {
+				if e.Kind == session.NetworkUp && e.Family == session.IPv4 {
+					t.Errorf("told as up: %v", l.events)
+				}
+			}
+			if name == "both" {
+				if l.m.Phase() != session.Up || l.m.Info().IPv6 == nil {
+					t.Errorf("phase %q, %+v", l.m.Phase(), l.m.Info())
+				}
+				return
+			}
+			if e := l.closed(); e.Cause != cause.NetworkFailed || !strings.Contains(e.Text, "0.0.0.0") {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestNetworksThatGetNoAnswerEndTheSessionWithTheReason(t *testing.T) {
+	l := newLine(t, both)
+	l.filter = func(f pppoe.Frame) bool { return !isPPP(f, ppp.IPCP) && !isPPP(f, ppp.IPv6CP) }
+	l.command(session.Dial)
+	l.run(2 * time.Minute)
+	e := l.closed()
+	if e.Cause != cause.NetworkFailed || !strings.Contains(e.Text, "IPCP") || !strings.Contains(e.Text, "IPv6CP") {
+		t.Errorf("%+v", e)
+	}
+	if l.has(session.NetworkUp) || l.has(session.Ready) || len(l.ac.Sessions()) != 0 {
+		t.Errorf("%s; %d sessions at the AC", l.kinds(), len(l.ac.Sessions()))
+	}
+}
+
+func TestSessionOfAnEarlierRunIsReleasedFirst(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	snapshot := l.m.Snapshot()
+	old, ok := snapshot.Peer()
+	if !ok || old != (session.Stale{AC: acMAC, Session: 1}) {
+		t.Fatalf("%+v, %v", old, ok)
+	}
+	l.m = session.New(l.cfg, l.seed) // a new daemon that could not take it over
+	l.m.SetStale(old)
+	if kept := l.m.Snapshot(); kept.Session.Stale == nil {
+		t.Error("it is not in the snapshot")
+	}
+	l.sent = nil
+	l.up()
+	if code(l.sent[0]) != pppoe.PADT || l.sent[0].Dst != acMAC || code(l.sent[1]) != pppoe.PADI {
+		t.Errorf("sent %v first", code(l.sent[0]))
+	}
+	if len(l.ac.Sessions()) != 1 || l.m.Info().SessionID != 2 {
+		t.Errorf("%d sessions at the AC, ours is %d", len(l.ac.Sessions()), l.m.Info().SessionID)
+	}
+	snapshot = l.m.Snapshot()
+	if now, _ := snapshot.Peer(); now.Session != 2 {
+		t.Errorf("stale still: %+v", now)
+	}
+	if l.m.MAC() != hostMAC {
+		t.Error("MAC")
+	}
+}
