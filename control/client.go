@@ -137,8 +137,12 @@ func (c *Client) Events(ctx context.Context, uplink string, follow bool, f func(
 			return err
 		}
 	}
-	if ctx.Err() != nil {
+	switch err := lines.Err(); {
+	case ctx.Err() != nil:
 		return nil
+	case follow && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)):
+		return cause.Errorf(cause.NotRunning, "pppoectl has ended")
+	default:
+		return err
 	}
-	return lines.Err()
 }

@@ -121,6 +121,11 @@ func (u *uplink) closed(e session.Event) {
 		return
 	}
 	u.stepBack()
+	if e.Cause == cause.Released || e.Cause == cause.Reconfigured { // but wanted again meanwhile
+		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s; it is wanted again", u.cfg.Name, e.Cause.Text()), "", lasted)
+		u.dial()
+		return
+	}
 	u.failed(e.Cause, e.Text, e.Peer, lasted)
 	if u.nextTry == 0 {
 		u.dial()

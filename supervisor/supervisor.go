@@ -343,8 +343,12 @@ func (s *Supervisor) Down(ctx context.Context, name string) error {
 func settled(ctx context.Context, u Uplink) error {
 	for {
 		status, changed := u.Status()
-		if status.State == control.Disabled {
+		switch status.State {
+		case control.Disabled:
 			return nil
+		case control.Terminating:
+		default:
+			return cause.Errorf(cause.Internal, "%s: was put up again meanwhile", status.Name)
 		}
 		select {
 		case <-changed:
