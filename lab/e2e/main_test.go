@@ -1,0 +1,65 @@
+// Package lab_test runs pppoectl on a line with a real access concentrator:
+// rp-pppoe's pppoe-server and pppd, in a User-Mode Linux guest.
+package lab_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pppoectl/labnet"
+)
+
+// program is pppoectl, built for these tests.
+var program string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	if testing.Short() || os.Geteuid() != 0 { // all tests skip
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "lab-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // one test runs it as nobody
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each command would end a second later
+	program = filepath.Join(dir, "pppoectl")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", program, "pppoectl/cmd/pppoectl")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %v\n%s", build.Args, err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// supported skips the test, naming what is missing, where the lab cannot run.
+func supported(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: the lab's real peers are left out")
+	}
+	labnet.Supported(t)
+	var missing []string
+	for _, c := range []string{"linux.uml", "pppd", "pppoe-server", "kea-dhcp6", "modprobe", "ping", "ip"} {
+		if _, err := exec.LookPath(c); err != nil {
+			missing = append(missing, c)
+		}
+	}
+	if len(missing) > 0 {
+		t.Skipf("not installed: %s; lab/install installs them", strings.Join(missing, ", "))
+	}
+}

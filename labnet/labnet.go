@@ -1,0 +1,221 @@
+package labnet
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a throwaway network namespace, with its loopback device up.
+type Namespace struct {
+	Name string // pppoectl-PID-N, as ip knows it
+	t    testing.TB
+}
+
+// dir is where ip keeps named namespaces.
+const dir = "/run/netns"
+
+var (
+	serial atomic.Uint32
+	sweep  sync.Once
+	ours   = regexp.MustCompile(`^pppoectl-([0-9]+)-[0-9]+$`)
+)
+
+// Supported skips the test unless namespaces can be made, which only root may.
+func Supported(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: network namespaces cannot be made")
+	}
+}
+
+// New makes a namespace that lives until the test ends; processes that are left
+// in it then are killed. Namespaces of test processes that have died before
+// they could clean up are removed as well. Without root the test is skipped.
+func New(t testing.TB) *Namespace {
+	t.Helper()
+	Supported(t)
+	sweep.Do(func() { Sweep(t) })
+	n := &Namespace{fmt.Sprintf("pppoectl-%d-%d", os.Getpid(), serial.Add(1)), t}
+	run(t, exec.Command("ip", "netns", "add", n.Name))
+	t.Cleanup(func() {
+		if err := remove(n.Name); err != nil {
+			t.Error(err)
+		}
+	})
+	n.IP("link", "set", "lo", "up")
+	return n
+}
+
+// Sweep removes the namespaces of test processes that are no more.
+func Sweep(t testing.TB) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "pppoectl-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range names {
+		name := filepath.Base(path)
+		m := ours.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		if pid, err := strconv.Atoi(m[1]); err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
+		// Another test process may sweep at the same time.
+		if err := remove(name); err != nil && !os.IsNotExist(statError(path)) {
+			t.Errorf("leftover %s: %v", name, err)
+		}
+	}
+}
+
+func statError(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
+// remove kills what runs in a namespace and removes it.
+func remove(name string) error {
+	for _, pid := range pids(name) {
+		if pid == os.Getpid() {
+			continue
+		}
+		unix.Kill(pid, unix.SIGKILL) // it may have ended meanwhile
+	}
+	out, err := exec.Command("ip", "netns", "delete", name).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip netns delete %s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+// pids returns the processes in a namespace.
+func pids(name string) []int {
+	out, err := exec.Command("ip", "netns", "pids", name).Output()
+	if err != nil {
+		return nil
+	}
+	var list []int
+	for _, f := range strings.Fields(string(out)) {
+		if pid, err := strconv.Atoi(f); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// run runs cmd and returns its standard output; the test ends if it fails.
+func run(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(cmd.Args, " "), err, stderr.String())
+	}
+	return string(out)
+}
+
+// IP runs `ip` on the namespace and returns what it prints.
+func (n *Namespace) IP(args ...string) string {
+	n.t.Helper()
+	return run(n.t, exec.Command("ip", append([]string{"-n", n.Name}, args...)...))
+}
+
+// Command returns a command that is to run in the namespace. Its process is the
+// command's own: ip replaces itself by it.
+func (n *Namespace) Command(name string, args ...string) *exec.Cmd {
+	return exec.Command("ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
+}
+
+// Run runs a command in the namespace and returns what it prints.
+func (n *Namespace) Run(name string, args ...string) string {
+	n.t.Helper()
+	return run(n.t, n.Command(name, args...))
+}
+
+// Do calls f in the namespace: sockets that f opens stay there. What f starts
+// in other goroutines is elsewhere.
+func (n *Namespace) Do(f func()) {
+	n.t.Helper()
+	runtime.LockOSThread()
+	home, err := enter("/proc/thread-self/ns/net", filepath.Join(dir, n.Name))
+	if err != nil {
+		runtime.UnlockOSThread()
+		n.t.Fatal(err)
+	}
+	defer func() {
+		// A thread that cannot go home is of no use to others: it stays locked.
+		if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+			n.t.Fatal(err)
+		}
+		unix.Close(home)
+		runtime.UnlockOSThread()
+	}()
+	f()
+}
+
+// enter moves this thread to the namespace at path, and returns an open file of
+// the one that it was in, whose path is present.
+func enter(present, path string) (home int, err error) {
+	if home, err = unix.Open(present, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return -1, fmt.Errorf("%s: %w", present, err)
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Setns(fd, unix.CLONE_NEWNET)
+		unix.Close(fd)
+	}
+	if err != nil {
+		unix.Close(home)
+		return -1, fmt.Errorf("%s: %w", path, err)
+	}
+	return home, nil
+}
+
+// Bridge makes a bridge that forwards at once, and sets it up. ports become its
+// ports.
+func (n *Namespace) Bridge(name string, ports ...string) {
+	n.t.Helper()
+	n.IP("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+	n.IP("link", "set", name, "up")
+	for _, p := range ports {
+		n.Join(name, p)
+	}
+}
+
+// Join makes device a port of a bridge, and sets it up.
+func (n *Namespace) Join(bridge, device string) {
+	n.t.Helper()
+	n.IP("link", "set", device, "master", bridge, "up")
+}
+
+// Tap makes a tap device and sets it up.
+func (n *Namespace) Tap(name string) {
+	n.t.Helper()
+	n.IP("tuntap", "add", "dev", name, "mode", "tap")
+	n.IP("link", "set", name, "up")
+}
+
+// NoIPv6 switches IPv6 off, for namespaces that are a wire and no host.
+func (n *Namespace) NoIPv6() {
+	n.t.Helper()
+	n.Run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+}
+
+// Veth makes a cable between two namespaces. Both ends are down.
+func Veth(a *Namespace, device string, b *Namespace, peer string) {
+	a.t.Helper()
+	a.IP("link", "add", device, "type", "veth", "peer", "name", peer, "netns", b.Name)
+}
