@@ -16,14 +16,14 @@ const (
 // Ethernet header and 1500 octets of payload, and room for RFC 4638.
 const maxFrame = 2048
 
-// discoveryFilter admits untagged discovery frames from other stations. A frame
+// discoveryFilter admits untagged discovery frames for us. A frame
 // with a VLAN tag belongs to that VLAN's device, not to ours.
 func discoveryFilter() []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtVLANTagPresent},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 1, SkipTrue: 3},
 		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetOutgoing, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetHost, SkipFalse: 1},
 		bpf.RetConstant{Val: maxFrame},
 		bpf.RetConstant{Val: 0},
 	}
@@ -36,7 +36,7 @@ func controlFilter() []bpf.Instruction {
 		bpf.LoadExtension{Num: bpf.ExtVLANTagPresent},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 1, SkipTrue: 7},
 		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetOutgoing, SkipTrue: 5},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetHost, SkipFalse: 5},
 		bpf.LoadAbsolute{Off: offPPPoECode, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(pppoe.SessionData), SkipFalse: 3},
 		bpf.LoadAbsolute{Off: offPPPProtocol, Size: 2},
@@ -46,5 +46,6 @@ func controlFilter() []bpf.Instruction {
 	}
 }
 
-// packetOutgoing is Linux's PACKET_OUTGOING: our own frames.
-const packetOutgoing = 4
+// packetHost is Linux's PACKET_HOST: for us. Not our own frames, nor others', nor
+// those of a VLAN that has no device here, which Linux marks as others'.
+const packetHost = 0

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
@@ -71,21 +72,26 @@ func (p *Port) close() {
 	p.readers.Wait()
 }
 
+// readPause is how long a reader rests after an error.
+const readPause = 100 * time.Millisecond
+
+// sendWait is how long a frame may wait for the interface.
+const sendWait = time.Second
+
 // read delivers frames until the socket is closed. An interface that goes down
 // makes one read fail; the socket works again once it is up.
 func (p *Port) read(c *packet.Conn) {
 	defer p.readers.Done()
 	buf := make([]byte, maxFrame)
-	for failures := 0; failures < 16; {
+	for {
 		n, _, err := c.ReadFrom(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			failures++ // a socket that always fails must not spin; the interface's next change opens another
+			time.Sleep(readPause) // a socket that always fails must not spin
 			continue
 		}
-		failures = 0
 		if f, err := pppoe.ParseFrame(buf[:n]); err == nil && f.Dst == p.MAC {
 			p.deliver(f)
 		}
@@ -178,6 +184,9 @@ func (h *Handle) Send(f pppoe.Frame) error {
 	c := h.port.session
 	if f.EtherType == pppoe.EtherTypeDiscovery {
 		c = h.port.discovery
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(sendWait)); err != nil {
+		return err
 	}
 	_, err := c.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]})
 	return err

@@ -2,9 +2,11 @@ package line
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -59,12 +61,13 @@ func (w *Watcher) follow(ctx context.Context, updates chan netlink.LinkUpdate) {
 			return
 		case u, ok := <-updates:
 			if !ok { // the kernel's queue overflowed: subscribe and look again
-				updates = make(chan netlink.LinkUpdate, 64)
-				if err := netlink.LinkSubscribe(updates, w.done); err != nil {
+				if updates = w.again(ctx); updates == nil {
 					return
 				}
-				w.list()
 				continue
+			}
+			if u.IfInfomsg.Family == unix.AF_BRIDGE {
+				continue // tells of the bridge that it belongs to, or has left
 			}
 			s := statusOf(u.Link.Attrs())
 			s.Exists = u.Header.Type != unix.RTM_DELLINK
@@ -76,14 +79,52 @@ func (w *Watcher) follow(ctx context.Context, updates chan netlink.LinkUpdate) {
 	}
 }
 
-// list looks at all interfaces.
+// again subscribes anew, as often as it takes. It returns nil when ctx is done.
+func (w *Watcher) again(ctx context.Context) chan netlink.LinkUpdate {
+	close(w.done)
+	for {
+		w.done = make(chan struct{})
+		updates := make(chan netlink.LinkUpdate, 64)
+		err := netlink.LinkSubscribe(updates, w.done)
+		if err == nil {
+			if err = w.list(); err == nil {
+				return updates
+			}
+			close(w.done)
+		}
+		select {
+		case <-ctx.Done():
+			w.done = make(chan struct{})
+			close(w.done)
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// list looks at all interfaces; those that are not there any more are gone.
 func (w *Watcher) list() error {
-	links, err := netlink.LinkList()
+	var links []netlink.Link
+	var err error
+	for range 5 {
+		if links, err = netlink.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
+	there := map[string]bool{}
 	for _, l := range links {
+		there[l.Attrs().Name] = true
 		w.update(l.Attrs().Name, statusOf(l.Attrs()))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.links {
+		if !there[name] {
+			w.set(name, Status{})
+		}
 	}
 	return nil
 }
@@ -115,7 +156,11 @@ func (w *Watcher) update(name string, s Status) {
 
 func (w *Watcher) set(name string, s Status) {
 	old := w.links[name]
-	w.links[name] = s
+	if s.Exists {
+		w.links[name] = s
+	} else {
+		delete(w.links, name)
+	}
 	if old.Exists == s.Exists && old.Carrier == s.Carrier && old.Up == s.Up &&
 		old.Interface.Index == s.Interface.Index && old.Interface.HardwareAddr.String() == s.Interface.HardwareAddr.String() {
 		return
@@ -154,6 +199,8 @@ func (w *Watcher) Follow(name string) (<-chan Status, func()) {
 	return c, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.watchers[name], c)
+		if delete(w.watchers[name], c); len(w.watchers[name]) == 0 {
+			delete(w.watchers, name)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type System interface {
 	SetMTU(device string, mtu int) error
 	SetUp(device string) error
 	SetDown(device string) error
+	IsUp(device string) (bool, error)
 	AddAddress(device string, a Address) error
 	DeleteAddress(device string, a Address) error
 	AddRoute(device string, r Route) error

@@ -128,6 +128,10 @@ func (f *fake) SetUp(device string) error {
 	return nil
 }
 
+func (f *fake) IsUp(device string) (bool, error) {
+	return f.up[device], nil
+}
+
 // SetDown takes the routes away, as Linux does.
 func (f *fake) SetDown(device string) error {
 	defer f.changed()

@@ -25,7 +25,9 @@ type Journal struct {
 	path    string
 	boot    string
 	file    *os.File
+	size    int64 // of the file
 	applied []entry
+	seen    map[entry]bool // of applied: made, or looked after, by this process
 	lines   int
 }
 
@@ -48,7 +50,7 @@ var ErrVersion = errors.New("the undo journal was written by a newer version")
 // OpenJournal opens the journal in file, or begins one. Of another boot nothing
 // is left to undo, so its entries are forgotten.
 func OpenJournal(file, boot string, system System) (*Journal, error) {
-	j := &Journal{system: system, path: file, boot: boot}
+	j := &Journal{system: system, path: file, boot: boot, seen: map[entry]bool{}}
 	if err := j.load(); err != nil {
 		return nil, err
 	}
@@ -131,9 +133,11 @@ func (j *Journal) rewrite() error {
 		f.Close()
 		return err
 	}
-	if err := errors.Join(f.Sync(), os.Rename(tmp, j.path)); err != nil {
-		f.Close()
-		return err
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := os.Rename(tmp, j.path); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	if d, err := os.Open(filepath.Dir(j.path)); err == nil {
 		d.Sync()
@@ -142,7 +146,7 @@ func (j *Journal) rewrite() error {
 	if j.file != nil {
 		j.file.Close()
 	}
-	j.file, j.lines = f, len(j.applied)
+	j.file, j.size, j.lines = f, int64(len(b)), len(j.applied)
 	return nil
 }
 
@@ -159,9 +163,11 @@ func (j *Journal) write(owner string, c Change, undone bool) error {
 			return err
 		}
 	}
-	if _, err := j.file.Write(r.line(undone)); err != nil {
-		return fmt.Errorf("undo journal: %w", err)
+	line := r.line(undone)
+	if _, err := j.file.WriteAt(line, j.size); err != nil { // half a line is overwritten by the next
+		return fmt.Errorf("undo journal: %w", errors.Join(err, j.file.Truncate(j.size)))
 	}
+	j.size += int64(len(line))
 	if undone {
 		return nil // should it get lost, it is undone twice, which is no error
 	}
@@ -183,6 +189,9 @@ func (j *Journal) Apply(owner string, want []Change) error {
 	}
 	for _, c := range want {
 		if slices.Contains(j.applied, entry{owner, c}) {
+			if err := j.verify(entry{owner, c}); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := j.write(owner, c, false); err != nil {
@@ -192,8 +201,42 @@ func (j *Journal) Apply(owner string, want []Change) error {
 			return errors.Join(fmt.Errorf("%v: %w", c, err), j.write(owner, c, true))
 		}
 		j.applied = append(j.applied, entry{owner, c})
+		j.seen[entry{owner, c}] = true
 	}
 	return nil
+}
+
+// verify makes a change of an earlier run again, once: nobody knows what has
+// become of it meanwhile.
+func (j *Journal) verify(e entry) error {
+	if j.seen[e] {
+		return nil
+	}
+	if err := e.change.Do(j.system); err != nil {
+		return fmt.Errorf("%v: %w", e.change, err)
+	}
+	j.seen[e] = true
+	return nil
+}
+
+// Forget drops owner's changes without undoing them: what they were made to is
+// gone.
+func (j *Journal) Forget(owner string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var failed []error
+	for i := len(j.applied) - 1; i >= 0; i-- {
+		if e := j.applied[i]; e.owner == owner {
+			j.remove(i)
+			failed = append(failed, j.write(owner, e.change, true))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (j *Journal) remove(i int) {
+	delete(j.seen, j.applied[i])
+	j.applied = slices.Delete(j.applied, i, i+1)
 }
 
 // undo takes back all of owner's changes that are not in keep. It goes on after
@@ -209,7 +252,7 @@ func (j *Journal) undo(owner string, keep []Change) error {
 			failed = append(failed, fmt.Errorf("undo %v: %w", e.change, err))
 			continue
 		}
-		j.applied = slices.Delete(j.applied, i, i+1)
+		j.remove(i)
 		failed = append(failed, j.write(owner, e.change, true))
 		if d, ok := e.change.(Device); ok {
 			failed = append(failed, j.goneWith(d.Name))
@@ -225,7 +268,7 @@ func (j *Journal) goneWith(device string) error {
 	var failed []error
 	for i := len(j.applied) - 1; i >= 0; i-- {
 		if e := j.applied[i]; on(e.change) == device {
-			j.applied = slices.Delete(j.applied, i, i+1)
+			j.remove(i)
 			failed = append(failed, j.write(e.owner, e.change, true))
 		}
 	}

@@ -30,7 +30,7 @@ func (Linux) AddDevice(name, owner string) error {
 		if !isTUN(link) || link.Attrs().Alias != alias(owner) {
 			return fmt.Errorf("device %s %w; remove it, or give the uplink another ifname", name, ErrForeign)
 		}
-		return nil
+		return mark(link, owner)
 	}
 	var missing netlink.LinkNotFoundError
 	if !errors.As(err, &missing) {
@@ -48,12 +48,21 @@ func (Linux) AddDevice(name, owner string) error {
 	if link, err = netlink.LinkByName(name); err != nil {
 		return err
 	}
+	if err := mark(link, owner); err != nil {
+		return errors.Join(err, netlink.LinkDel(link))
+	}
+	return nil
+}
+
+// mark marks a TUN device as ours and keeps the kernel from giving it an
+// address.
+func mark(link netlink.Link, owner string) error {
 	if err := netlink.LinkSetAlias(link, alias(owner)); err != nil {
 		return err
 	}
 	// Before the device is set up: the kernel makes no link-local address of its own.
 	if err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-		return fmt.Errorf("IPv6 address generation mode of %s: %w", name, err)
+		return fmt.Errorf("IPv6 address generation mode of %s: %w", link.Attrs().Name, err)
 	}
 	return nil
 }
@@ -151,7 +160,56 @@ func (Linux) AddRoute(device string, r Route) error {
 	if err != nil {
 		return err
 	}
-	return ignore(netlink.RouteAdd(route), unix.EEXIST)
+	err = netlink.RouteAdd(route)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return conflict(route)
+}
+
+// ErrConflict is matched when a route with the same destination and metric is
+// there already, by another device.
+var ErrConflict = errors.New("another such route is there already")
+
+// conflict looks whether the route that is there already is ours.
+func conflict(r *netlink.Route) error {
+	family := netlink.FAMILY_V4
+	if r.Dst.IP.To4() == nil {
+		family = netlink.FAMILY_V6
+	}
+	there, err := netlink.RouteListFiltered(family, &netlink.Route{Dst: r.Dst, Priority: r.Priority},
+		netlink.RT_FILTER_DST|netlink.RT_FILTER_PRIORITY)
+	if err != nil {
+		return err
+	}
+	other := "another device"
+	for _, t := range there {
+		if t.LinkIndex == r.LinkIndex {
+			return nil
+		}
+		if link, err := netlink.LinkByIndex(t.LinkIndex); err == nil {
+			other = link.Attrs().Name
+		}
+	}
+	return fmt.Errorf("%w, by %s; give the uplink another metric", ErrConflict, other)
+}
+
+// IsUp reports whether a device is set up.
+func (Linux) IsUp(device string) (bool, error) {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return false, err
+	}
+	return link.Attrs().RawFlags&unix.IFF_UP != 0, nil
+}
+
+// Namespace names this network namespace: what a journal says holds in it alone.
+func Namespace() string {
+	var s unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/net", &s); err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d:%d", s.Dev, s.Ino)
 }
 
 // DeleteRoute deletes a route.

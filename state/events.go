@@ -100,10 +100,11 @@ func (e *Events) Add(v Event) error {
 		}
 	}
 	if e.size > maxEvents {
-		if err := errors.Join(e.file.Close(), os.Rename(e.path, e.path+".1")); err != nil {
+		err := e.file.Close()
+		e.file = nil
+		if err := errors.Join(err, os.Rename(e.path, e.path+".1")); err != nil {
 			return err
 		}
-		e.file = nil
 		if err := e.open(); err != nil {
 			return err
 		}

@@ -51,7 +51,25 @@ func (u *uplink) handle(e session.Event) {
 	case session.Notice:
 		u.tell(string(e.Kind), cause.None, e.Text, e.Peer)
 	}
-	if _, _, id := u.machine.Address(); id != 0 {
+	u.remind(e.Kind)
+}
+
+// A session that changes all the time is written down at most so often; at its
+// beginning always.
+const (
+	saveBurst    = 20
+	saveInterval = 2 * time.Second
+)
+
+func (u *uplink) remind(k session.Kind) {
+	switch k {
+	case session.Notice, session.Suspected, session.Alive, session.NoOffer:
+		return
+	}
+	if _, _, id := u.machine.Address(); id == 0 {
+		return
+	}
+	if k == session.Opened || u.saves.Allow(u.s.env.Now(), saveBurst, saveInterval) {
 		u.saveSession()
 	}
 }
@@ -79,7 +97,9 @@ func (u *uplink) ready() {
 		u.upAt = now
 	}
 	u.attempts = 0
-	u.lastError = nil
+	if u.broken == nil {
+		u.lastError = nil
+	}
 	info := u.machine.Info()
 	text := fmt.Sprintf("%s is up: AC %s (%v), session 0x%04x, MTU %d", u.cfg.Name, quote(info.ACName), info.AC, info.SessionID, info.MTU)
 	if v := info.IPv4; v != nil {
@@ -113,6 +133,10 @@ func (u *uplink) closed(e session.Event) {
 		u.failures = 0
 	}
 	u.upAt = 0
+	if u.moving {
+		u.tellLasting("moved", e.Cause, fmt.Sprintf("%s: %s; it is dialled anew", u.cfg.Name, e.Text), "", lasted)
+		return
+	}
 	if !u.wanted {
 		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s", u.cfg.Name, e.Cause.Text()), e.Peer, lasted)
 		if u.released == cause.None {
@@ -120,7 +144,7 @@ func (u *uplink) closed(e session.Event) {
 		}
 		return
 	}
-	u.stepBack()
+	u.refresh()
 	if e.Cause == cause.Released || e.Cause == cause.Reconfigured { // but wanted again meanwhile
 		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s; it is wanted again", u.cfg.Name, e.Cause.Text()), "", lasted)
 		u.dial()
@@ -142,7 +166,9 @@ func (u *uplink) stalePeer() (session.Stale, bool) {
 // many seconds it was up; 0: it was not.
 func (u *uplink) failed(c cause.Code, text, peer string, lasted int) {
 	now := u.s.env.Now()
-	u.failures++
+	if c != cause.NoCarrier && c != cause.NoInterface {
+		u.failures++
+	}
 	n := u.failures
 	if c == cause.AuthRejected {
 		u.record.Rejections++

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"pppoectl/cause"
 	"pppoectl/control"
 	"pppoectl/dataplane"
+	"pppoectl/line"
 	"pppoectl/netconf"
 	"pppoectl/session"
 )
@@ -38,9 +40,16 @@ func (u *uplink) changes() []netconf.Change {
 		mtu = u.cfg.MTU
 	}
 	changes := []netconf.Change{netconf.Device{Name: name, Owner: u.cfg.Name}, netconf.Link{Device: name, MTU: mtu}}
-	info := u.machine.Info()
+	var info session.Info
+	if u.machine != nil {
+		info = u.machine.Info()
+	}
 	route := func(to netip.Prefix, source netip.Addr, up bool) {
-		if !u.cfg.DefaultRoute {
+		family := session.IPv4
+		if to == everywhere6 {
+			family = session.IPv6
+		}
+		if !u.cfg.DefaultRoute || u.noRoute[family] {
 			return
 		}
 		metric := u.cfg.Metric
@@ -55,17 +64,88 @@ func (u *uplink) changes() []netconf.Change {
 			changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 32), Peer: v.Peer})
 			source = v.Local
 		}
-		route(everywhere4, source, info.IPv4 != nil)
+		route(everywhere4, source, info.IPv4 != nil && u.line.Carrier)
 	}
 	if v := u.addrs.ipv6; v != nil {
 		changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 64)})
-		route(everywhere6, netip.Addr{}, info.IPv6 != nil)
+		route(everywhere6, netip.Addr{}, info.IPv6 != nil && u.line.Carrier)
 	}
 	return changes
 }
 
-// configure makes the system look like changes.
-func (u *uplink) configure() error { return u.s.journal.Apply(u.cfg.Name, u.changes()) }
+// configure makes the system look like changes. A default route that somebody
+// else's is in the way of is done without.
+func (u *uplink) configure() error {
+	err := u.s.journal.Apply(u.cfg.Name, u.changes())
+	for errors.Is(err, netconf.ErrConflict) {
+		if u.noRoute == nil {
+			u.noRoute = map[session.Family]bool{}
+		}
+		f := session.IPv4
+		if u.noRoute[f] || u.addrs.ipv4 == nil {
+			f = session.IPv6
+		}
+		if u.noRoute[f] {
+			break
+		}
+		u.noRoute[f] = true
+		u.tell("no_route", cause.None, fmt.Sprintf("%s: no default route for %s: %v", u.cfg.Name, f, err), "")
+		err = u.s.journal.Apply(u.cfg.Name, u.changes())
+	}
+	return err
+}
+
+// systemRetry is how long to wait before the system is asked again for what it
+// has refused.
+const systemRetry = 2 * time.Second
+
+// refresh makes the system follow a change of the session or the line, and tries
+// again later what cannot be done now.
+func (u *uplink) refresh() {
+	if err := u.configure(); err != nil {
+		u.refused(err)
+		return
+	}
+	u.broken, u.againAt = nil, 0
+}
+
+// refused notes that the system does not do what it must.
+func (u *uplink) refused(err error) {
+	if u.broken == nil || u.broken.Error() != err.Error() {
+		u.tell("system", cause.DeviceFailed, fmt.Sprintf("%s: %v; it is tried again", u.cfg.Name, err), "")
+	}
+	u.broken = err
+	u.againAt = u.s.env.Now() + systemRetry
+	u.lastError = &control.Failure{Code: cause.DeviceFailed, Text: err.Error(), Message: fmt.Sprintf("%s: %v", u.cfg.Name, err)}
+}
+
+// again tries what the system has refused.
+func (u *uplink) again() {
+	u.againAt = 0
+	if u.port == nil && u.line.Carrier {
+		u.carrierBack()
+	}
+	if u.port == nil && u.line.Carrier || u.idle() {
+		return
+	}
+	u.refresh()
+	if u.broken == nil && u.machine.Phase() == session.Up {
+		u.lastError = nil
+		u.carry()
+	}
+}
+
+// deviceChanged puts back what the kernel has dropped because somebody has set
+// the device down and up again.
+func (u *uplink) deviceChanged(s line.Status) {
+	was := u.deviceUp
+	u.deviceUp = s.Exists && s.Up
+	if u.deviceUp && !was && u.device != nil {
+		if err := u.s.journal.Redo(u.cfg.Name); err != nil {
+			u.refused(err)
+		}
+	}
+}
 
 // ensureDevice makes the TUN device and attaches to it.
 func (u *uplink) ensureDevice() error {
@@ -88,8 +168,12 @@ func (u *uplink) networkChanged(e session.Event) {
 	info := u.machine.Info()
 	if e.Kind == session.NetworkDown {
 		u.pass(info)
+		u.refresh()
 		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is down%s", e.Family, colon(e.Text)), "")
 		return
+	}
+	if e.Family == session.IPv4 && info.IPv4 == nil || e.Family == session.IPv6 && info.IPv6 == nil {
+		return // it is down again already, as a later event tells
 	}
 	u.addrs.mtu = info.MTU
 	var what string
@@ -100,10 +184,7 @@ func (u *uplink) networkChanged(e session.Event) {
 		u.addrs.ipv6 = info.IPv6
 		what = fmt.Sprintf("%v peer %v", info.IPv6.Local, info.IPv6.Peer)
 	}
-	if err := u.configure(); err != nil {
-		u.log.Errorf("%s: %v", u.cfg.Ifname, err)
-		u.lastError = &control.Failure{Code: cause.DeviceFailed, Text: err.Error(), Message: fmt.Sprintf("%s: %v", u.cfg.Name, err)}
-	}
+	u.refresh()
 	u.carry()
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
 }
@@ -149,7 +230,7 @@ func (u *uplink) openPath(want dataplane.Session) error {
 	if err != nil {
 		return err
 	}
-	u.path, u.pathFor = p, want
+	u.path, u.pathFor, u.carried = p, want, u.s.env.Now()
 	return nil
 }
 
@@ -190,14 +271,11 @@ func (u *uplink) pathFailed(err error) {
 	u.closePath()
 	u.closeDevice()
 	if err := u.s.journal.Redo(u.cfg.Name); err != nil {
-		u.log.Errorf("%v", err)
+		u.refused(err)
+	}
+	if u.s.env.Now()-u.carried < pathRetry { // it fails at once: not again and again
+		u.carryAt = u.s.env.Now() + pathRetry
+		return
 	}
 	u.carry()
-}
-
-// stepBack lets other default routes serve while there is no session.
-func (u *uplink) stepBack() {
-	if err := u.configure(); err != nil {
-		u.log.Errorf("%v", err)
-	}
 }

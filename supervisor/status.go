@@ -51,6 +51,8 @@ func (u *uplink) stateName(info session.Info) string {
 		return control.Terminating
 	case info.Phase != session.Down && info.Suspect:
 		return control.Suspect
+	case info.Phase == session.Up && u.broken != nil:
+		return control.Network
 	case info.Phase != session.Down:
 		return string(info.Phase)
 	case !u.wanted:

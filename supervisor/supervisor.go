@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -32,6 +33,8 @@ type Uplink interface {
 	Up(dial bool)
 	// Down wants it down.
 	Down(c cause.Code)
+	// Restart ends the session and dials at once.
+	Restart()
 	// Release ends the uplink for good and undoes what it did.
 	Release(c cause.Code)
 	// Status returns the present status and a channel that is closed at its
@@ -49,8 +52,12 @@ type Supervisor struct {
 	journal *netconf.Journal
 	lines   lines
 
+	reloading sync.Mutex // one at a time
+
 	mu      sync.Mutex
 	cfg     *configs.Config
+	named   bool // only those that were named are to run
+	closing bool
 	running map[string]*runner
 	stopped chan struct{}
 	stop    sync.Once
@@ -62,6 +69,8 @@ type runner struct {
 	cfg    configs.Uplink
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	removed bool // from the configuration
 }
 
 // New returns a supervisor. It has the state directory to itself.
@@ -70,7 +79,7 @@ func New(version string, cfg *configs.Config, env Environment, store *state.Stor
 	if err != nil {
 		return nil, err
 	}
-	journal, err := netconf.OpenJournal(store.Journal(), boot, env.System)
+	journal, err := netconf.OpenJournal(store.Journal(), boot+" "+netconf.Namespace(), env.System)
 	if err != nil {
 		events.Close()
 		return nil, err
@@ -86,6 +95,7 @@ func New(version string, cfg *configs.Config, env Environment, store *state.Stor
 func (s *Supervisor) Start(names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.named = len(names) > 0
 	for i := range s.cfg.Uplinks {
 		u := s.cfg.Uplinks[i]
 		wanted := u.Enabled
@@ -104,8 +114,11 @@ func (s *Supervisor) start(u configs.Uplink, wanted, named bool) {
 	if err != nil {
 		s.log.WithField("uplink", u.Name).Warnf("what was known of the uplink is lost: %v", err)
 	}
-	if named && wanted {
+	if named && wanted && record.Down {
 		record.Down = false
+		if err := s.store.SaveUplink(u.Name, record); err != nil {
+			s.log.WithField("uplink", u.Name).Errorf("%v", err)
+		}
 	}
 	up := newUplink(s, u, record, wanted && !record.Down)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -187,6 +200,9 @@ func sendPADT(env Environment, name string, mac, ac pppoe.MAC, id uint16) error 
 		return err
 	}
 	defer port.Close()
+	if ifi.Flags&net.FlagRunning == 0 {
+		return fmt.Errorf("%s has no carrier", name)
+	}
 	if port.MAC() != mac {
 		return fmt.Errorf("%s has another address than the session (%v)", name, mac)
 	}
@@ -209,14 +225,23 @@ func (s *Supervisor) Release(c cause.Code) {
 // each does f to all uplinks at once and waits until they have ended.
 func (s *Supervisor) each(f func(*runner)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.running {
-		f(r)
+	s.closing = true
+	all := slices.Collect(maps.Values(s.running))
+	s.mu.Unlock()
+	endAll(all, f)
+}
+
+// endAll ends runners with f, all at once.
+func endAll(all []*runner, f func(*runner)) {
+	var wg sync.WaitGroup
+	for _, r := range all {
+		wg.Go(func() {
+			f(r)
+			<-r.done
+			r.cancel()
+		})
 	}
-	for _, r := range s.running {
-		<-r.done
-		r.cancel()
-	}
+	wg.Wait()
 }
 
 func (s *Supervisor) close() {
@@ -233,30 +258,42 @@ func (s *Supervisor) Stopped() <-chan struct{} { return s.stopped }
 // Reload takes a new configuration: uplinks that are not in it are released,
 // those that differ begin anew, and all others are left alone.
 func (s *Supervisor) Reload(cfg *configs.Config) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	ended := map[string]bool{}
+	var end []*runner
+	was := map[string]bool{} // wanted, of those that end
 	for name, r := range s.running {
 		u, ok := cfg.Uplink(name)
 		if ok && reflect.DeepEqual(*u, r.cfg) {
 			continue
 		}
 		status, _ := r.uplink.Status()
-		ended[name] = status.State != control.Disabled
+		was[name] = status.State != control.Disabled
+		r.removed = !ok
+		end = append(end, r)
+	}
+	s.mu.Unlock()
+	endAll(end, func(r *runner) {
 		c := cause.Reconfigured
-		if !ok {
+		if r.removed {
 			c = cause.Released
 		}
 		r.uplink.Release(c)
-		<-r.done
-		r.cancel()
-		delete(s.running, name)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
 	}
 	s.cfg = cfg
+	for _, r := range end {
+		delete(s.running, r.cfg.Name)
+	}
 	for _, u := range cfg.Uplinks {
 		if s.running[u.Name] == nil {
-			was, had := ended[u.Name]
-			s.start(u, u.Enabled || had && was, false)
+			wanted, ran := was[u.Name]
+			s.start(u, ran && wanted || !ran && u.Enabled && !s.named, false)
 		}
 	}
 	s.log.WithField("uplinks", len(cfg.Uplinks)).Info("configuration loaded")
@@ -321,11 +358,7 @@ func (s *Supervisor) Restart(ctx context.Context, name string, patience time.Dur
 	if err != nil {
 		return err
 	}
-	u.Down(cause.Reconfigured)
-	if err := settled(ctx, u); err != nil {
-		return err
-	}
-	u.Up(true)
+	u.Restart()
 	return await(ctx, u, patience)
 }
 
@@ -394,6 +427,9 @@ func definitive(c cause.Code) bool {
 // unfinished says what was waited for in vain.
 func unfinished(status control.Uplink, patience time.Duration) error {
 	if e := status.LastError; e != nil && status.State == control.Discovery {
+		return cause.Errorf(e.Code, "%s", e.Message)
+	}
+	if e := status.LastError; e != nil && (e.Code == cause.NoInterface || e.Code == cause.DeviceFailed) {
 		return cause.Errorf(e.Code, "%s", e.Message)
 	}
 	switch status.State {

@@ -291,7 +291,7 @@ func TestWithoutADeviceNobodyLogsIn(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
-		w.noTUN = errors.New("no TUN here")
+		w.refuse(errors.New("no TUN here"))
 		w.start()
 		defer w.end()
 		w.pass(time.Second)
@@ -299,7 +299,7 @@ func TestWithoutADeviceNobodyLogsIn(t *testing.T) {
 		if w.count(pppoe.PADI) != 0 {
 			t.Error("dialled without a device")
 		}
-		w.noTUN = nil
+		w.refuse(nil)
 		w.pass(2 * time.Minute)
 		w.expect("bizf", control.Up)
 	})
@@ -309,6 +309,7 @@ func TestLineThatIsDownIsSetUpAndDownAgain(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
+		w.lineUp = false
 		w.link(func(s *line.Status) { s.Up, s.Carrier = false, false })
 		w.start()
 		defer w.end()

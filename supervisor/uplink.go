@@ -17,6 +17,7 @@ import (
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
 	"pppoectl/line"
+	"pppoectl/netconf"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
@@ -45,12 +46,19 @@ type uplink struct {
 	deadline  time.Duration    // the machine's
 	stale     *session.Stale   // of an earlier run
 
-	device  Device
-	path    dataplane.Path
-	pathFor dataplane.Session
-	carryAt time.Duration // when to try for a data path again, since boot; 0: no need
-	addrs   addresses
-	traffic dataplane.Counters // of paths that are closed
+	device   Device
+	deviceUp bool // somebody, we most likely, has set it up
+	path     dataplane.Path
+	pathFor  dataplane.Session
+	carryAt  time.Duration           // when to try for a data path again, since boot; 0: no need
+	carried  time.Duration           // when the data path was opened
+	againAt  time.Duration           // when to try again what the system has refused, since boot; 0: no need
+	broken   error                   // why the system is not as it should be; nil if it is
+	noRoute  map[session.Family]bool // a default route that another's is in the way of
+	saves    ppp.Limiter             // of the session on disk
+	moving   bool                    // to another station's address: no dial, no tear-down meanwhile
+	addrs    addresses
+	traffic  dataplane.Counters // of paths that are closed
 
 	nextTry  time.Duration // when to dial again, since boot; 0: not waiting
 	failures int           // in a row
@@ -83,6 +91,7 @@ type orderKind uint8
 const (
 	orderUp orderKind = iota
 	orderDown
+	orderRestart
 	orderRelease
 )
 
@@ -122,6 +131,9 @@ func (u *uplink) Up(dial bool) { u.order(order{kind: orderUp, dial: dial}) }
 // Down implements Uplink.
 func (u *uplink) Down(c cause.Code) { u.order(order{kind: orderDown, cause: c}) }
 
+// Restart implements Uplink.
+func (u *uplink) Restart() { u.order(order{kind: orderRestart}) }
+
 // Release implements Uplink.
 func (u *uplink) Release(c cause.Code) { u.order(order{kind: orderRelease, cause: c}) }
 
@@ -143,6 +155,8 @@ func (u *uplink) order(o order) {
 func (u *uplink) Run(ctx context.Context) {
 	follow, unfollow := u.s.env.Follow(u.cfg.Interface)
 	defer unfollow()
+	device, unfollowDevice := u.s.env.Follow(u.cfg.Ifname)
+	defer unfollowDevice()
 	defer close(u.ended)
 	defer u.detach()
 	u.adopt()
@@ -163,6 +177,8 @@ func (u *uplink) Run(ctx context.Context) {
 			return
 		case s := <-follow:
 			u.lineChanged(s)
+		case s := <-device:
+			u.deviceChanged(s)
 		case f := <-frames:
 			u.step(session.Input{Frame: &f})
 		case err := <-failed:
@@ -187,7 +203,7 @@ func (u *uplink) Run(ctx context.Context) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(timer *time.Timer) {
-	next := ppp.Earliest(u.deadline, u.nextTry, u.carryAt)
+	next := ppp.Earliest(u.deadline, u.nextTry, u.carryAt, u.againAt)
 	if next == 0 {
 		timer.Stop()
 		return
@@ -198,6 +214,7 @@ func (u *uplink) rearm(timer *time.Timer) {
 // adopt finds what an earlier run has left: a session that the AC may still
 // believe in. It is released before the first dial.
 func (u *uplink) adopt() {
+	defer u.tidy()
 	v, _, err := u.s.store.LoadSession(u.cfg.Name)
 	if err != nil {
 		if !isMissing(err) {
@@ -219,12 +236,25 @@ func (u *uplink) adopt() {
 	u.tell("stale", cause.Stale, fmt.Sprintf("session 0x%04x at %v of an earlier run will be released", peer.Session, peer.AC), "")
 }
 
+// tidy undoes what an earlier run has left and this one does not want yet.
+func (u *uplink) tidy() {
+	var want []netconf.Change
+	if u.wanted && len(u.s.journal.Applied(u.cfg.Name)) > 0 {
+		want = u.changes()
+	}
+	if err := u.s.journal.Apply(u.cfg.Name, want); err != nil {
+		u.log.Warnf("left over from an earlier run: %v", err)
+	}
+}
+
 func (u *uplink) obey(o order) {
 	switch o.kind {
 	case orderUp:
 		u.wantUp(o.dial)
 	case orderDown:
 		u.wantDown(o.cause)
+	case orderRestart:
+		u.restart()
 	case orderRelease:
 		u.released = o.cause
 		u.wanted, u.nextTry = false, 0
@@ -245,6 +275,20 @@ func (u *uplink) wantUp(dial bool) {
 	}
 	u.takeLine()
 	u.dial()
+}
+
+// restart ends the session, if there is one, and dials at once.
+func (u *uplink) restart() {
+	if u.idle() {
+		u.wantUp(true)
+		return
+	}
+	u.wanted, u.nextTry, u.lastError = true, 0, nil
+	if u.record.Down {
+		u.record.Down = false
+		u.saveRecord()
+	}
+	u.step(session.Input{Command: session.Hangup, Cause: cause.Reconfigured, Text: "User request"})
 }
 
 func (u *uplink) wantDown(c cause.Code) {
@@ -272,6 +316,9 @@ func (u *uplink) tick() {
 	if u.carryAt != 0 && u.s.env.Now() >= u.carryAt {
 		u.carry()
 	}
+	if u.againAt != 0 && u.s.env.Now() >= u.againAt {
+		u.again()
+	}
 	u.step(session.Input{})
 }
 
@@ -280,6 +327,13 @@ func (u *uplink) lineChanged(s line.Status) {
 	old := u.line
 	u.line = s
 	u.lineSeen = true
+	if !s.Exists || old.Interface.Index != s.Interface.Index {
+		u.lineTaken = false
+	}
+	if !s.Exists && u.wanted && u.idle() && u.nextTry == 0 {
+		text := fmt.Sprintf("there is no interface %s", u.cfg.Interface)
+		u.lastError = &control.Failure{Code: cause.NoInterface, Text: text, Message: u.cfg.Name + ": " + text + "; it is dialled as soon as there is one"}
+	}
 	u.takeLine()
 	if u.port != nil && (!s.Exists || s.Interface.Index != u.port.Interface().Index ||
 		s.Interface.HardwareAddr.String() != u.port.MAC().String()) {
@@ -296,10 +350,10 @@ func (u *uplink) lineChanged(s line.Status) {
 // closeLine gives the port up: the interface is gone, or is another one now. The
 // session stays; openPort sees whether it can go on.
 func (u *uplink) closeLine() {
-	u.carrierLost()
 	u.closePath()
 	u.port.Close()
 	u.port = nil
+	u.carrierLost()
 }
 
 // carrierLost keeps a session that is up, and ends one in the making.
@@ -307,6 +361,7 @@ func (u *uplink) carrierLost() {
 	if u.machine == nil {
 		return
 	}
+	defer u.refresh()
 	u.step(session.Input{Command: session.LineLost})
 	switch u.machine.Phase() {
 	case session.Up, session.Network, session.Down:
@@ -317,9 +372,10 @@ func (u *uplink) carrierLost() {
 
 // carrierBack asks whether the session is still there, or dials at once.
 func (u *uplink) carrierBack() {
-	if u.openPort() != nil {
+	if !u.wanted && u.idle() || u.openPort() != nil {
 		return
 	}
+	defer u.refresh()
 	u.step(session.Input{Command: session.LineBack})
 	u.carry()
 	if waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code != cause.NoCarrier; !waiting {
@@ -335,7 +391,11 @@ func (u *uplink) openPort() error {
 	}
 	port, err := u.s.env.Open(u.line.Interface)
 	if err != nil {
-		u.failed(cause.DeviceFailed, fmt.Sprintf("%s: %v", u.cfg.Interface, err), "", 0)
+		if u.idle() {
+			u.failed(cause.DeviceFailed, fmt.Sprintf("%s: %v", u.cfg.Interface, err), "", 0)
+		} else {
+			u.refused(err)
+		}
 		return err
 	}
 	u.port = port
@@ -355,16 +415,21 @@ func (u *uplink) openPort() error {
 // renameStation ends a session whose station has another Ethernet address now:
 // to its AC it does not exist any more. The PADT still carries the old one.
 func (u *uplink) renameStation() {
-	wanted := u.wanted
-	u.wanted = false // no dial from here
+	u.moving = true
 	u.step(session.Input{Command: session.Abandon, Cause: cause.NoInterface, Text: "the line has another Ethernet address now"})
-	u.wanted = wanted
+	u.moving = false
 	u.machine = nil
 }
 
 // sessionConfig is what the session is told of the configuration.
 func (u *uplink) sessionConfig(mac pppoe.MAC) session.Config {
 	c := u.cfg
+	if ifi := u.port.Interface(); ifi.MTU > 0 && c.MTU > ifi.MTU-pppoeOverhead {
+		c.MTU = ifi.MTU - pppoeOverhead
+		c.Want.MaxPayload = c.MTU
+		u.log.Warnf("%s has an MTU of %d, so the session can have %d at most; `ip link set %s mtu %d` makes room for the configured %d",
+			u.cfg.Interface, ifi.MTU, c.MTU, u.cfg.Interface, u.cfg.MTU+pppoeOverhead, u.cfg.MTU)
+	}
 	return session.Config{
 		MAC: mac, Discovery: c.Want, MTU: c.MTU, Username: c.Username, Password: string(c.Password),
 		Auth: c.Auth, Families: c.Families,
@@ -373,6 +438,9 @@ func (u *uplink) sessionConfig(mac pppoe.MAC) session.Config {
 		Echo:        lcp.EchoConfig{Interval: c.EchoInterval}, Failures: c.EchoFailures, DeadAfter: c.DeadAfter,
 	}
 }
+
+// pppoeOverhead is what PPPoE and PPP add to a packet, in octets.
+const pppoeOverhead = 8
 
 // identifier returns the interface identifier to ask for. A random one is kept
 // on disk, so that the link-local address stays.
@@ -394,7 +462,7 @@ func (u *uplink) identifier(mac pppoe.MAC) ipv6cp.Identifier {
 
 // dial begins a session, if everything that it needs is there.
 func (u *uplink) dial() {
-	if !u.wanted || u.released != cause.None || u.nextTry != 0 || !u.line.Carrier || !u.idle() {
+	if u.moving || !u.wanted || u.released != cause.None || u.nextTry != 0 || !u.line.Carrier || !u.idle() {
 		return
 	}
 	if u.openPort() != nil {
@@ -407,6 +475,7 @@ func (u *uplink) dial() {
 	}
 	u.attempts++
 	u.upAt = 0
+	u.noRoute = nil
 	u.log.WithField("interface", u.cfg.Interface).Debug("dialling")
 	u.step(session.Input{Command: session.Dial})
 	if u.stale != nil { // its PADT has gone out
@@ -467,8 +536,35 @@ func (u *uplink) setAddress() {
 	u.port.SetAddress(line.Address{HostUniq: string(uniq), AC: ac, Session: id})
 }
 
+// lastWords is how long a session in the making is waited for at the end.
+const lastWords = 2 * time.Second
+
+// settleDiscovery ends discovery so that no session is opened that nobody will
+// know of.
+func (u *uplink) settleDiscovery() {
+	if u.machine == nil || u.port == nil || u.machine.Phase() != session.Discovery {
+		return
+	}
+	u.wanted = false
+	u.released = cause.Detached // no tear-down
+	u.step(session.Input{Command: session.Hangup, Cause: cause.Detached})
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	for !u.idle() {
+		select {
+		case f := <-u.port.Frames():
+			u.step(session.Input{Frame: &f})
+		case <-timer.C:
+			return
+		}
+	}
+}
+
 // detach leaves everything as it is, for the next start.
 func (u *uplink) detach() {
+	if u.released == cause.None {
+		u.settleDiscovery()
+	}
 	if u.machine != nil && !u.idle() {
 		u.saveSession()
 	}
@@ -488,9 +584,11 @@ func (u *uplink) tearDown() {
 		u.stale = nil
 		u.s.releaseOrphan(u.cfg.Name)
 	}
-	u.addrs = addresses{}
+	u.addrs, u.broken, u.againAt = addresses{}, nil, 0
 	if err := u.s.journal.Apply(u.cfg.Name, nil); err != nil {
 		u.log.Errorf("%v", err)
 	}
-	u.leaveLine()
+	if u.released != cause.Reconfigured {
+		u.leaveLine()
+	}
 }

@@ -64,11 +64,11 @@ func inWorld(t *testing.T, f func(w *world)) {
 func newWorld(t *testing.T, dir string) *world {
 	epoch := time.Now()
 	now := func() time.Duration { return time.Since(epoch) + hour }
-	k := &kernel{links: map[string]bool{}}
+	k := &kernel{links: map[string]bool{}, lineUp: true}
 	x := newWire(t, now)
 	w := &world{t: t, dir: dir, kernel: k, wire: x, cfg: configuration()}
 	w.env = supervisor.Environment{
-		Now: now, Random: rand.NewPCG(7, 8), Follow: x.follow, Open: x.open, System: k,
+		Now: now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
 		Attach:  func(name string) (supervisor.Device, error) { return k.attach(name) },
 		NewPath: func(s dataplane.Session, _ dataplane.Device) (dataplane.Path, error) { return k.newPath(s), nil },
 	}
@@ -323,6 +323,7 @@ type kernel struct {
 	links  map[string]bool
 	config []string
 	noTUN  error
+	lineUp bool // whoever did it
 	paths  []*path
 }
 
@@ -349,9 +350,34 @@ func (k *kernel) show() string {
 	return strings.Join(lines, "\n")
 }
 
+// refuse makes devices impossible; nil makes them possible again.
+func (k *kernel) refuse(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.noTUN = err
+}
+
+func (k *kernel) refused() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.noTUN
+}
+
+// source is a random source for many goroutines.
+type source struct {
+	mu sync.Mutex
+	rand.Source
+}
+
+func (s *source) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Source.Uint64()
+}
+
 func (k *kernel) AddDevice(name, owner string) error {
-	if k.noTUN != nil {
-		return k.noTUN
+	if err := k.refused(); err != nil {
+		return err
 	}
 	return k.set(true, "device %s of %s", name, owner)
 }
@@ -364,6 +390,11 @@ func (k *kernel) SetUp(name string) error {
 		return k.set(true, "%s up", name)
 	}
 	return nil
+}
+func (k *kernel) IsUp(name string) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lineUp || slices.Contains(k.config, name+" up"), nil
 }
 func (k *kernel) SetDown(name string) error { return k.set(false, "%s up", name) }
 func (k *kernel) AddAddress(device string, a netconf.Address) error {

@@ -44,11 +44,34 @@ func Attach(name string) (*Device, error) {
 	if err == nil {
 		err = unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderLen)
 	}
+	if err == nil {
+		err = persistent(fd, name)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("TUN device %s: %w", name, err)
 	}
 	return &Device{Name: name, file: os.NewFile(uintptr(fd), path)}, nil
+}
+
+// ErrMissing is matched when there is no persistent device of that name to
+// attach to.
+var ErrMissing = errors.New("there is no such device")
+
+// persistent checks that attaching has not made a new device, as the kernel does
+// where there is none.
+func persistent(fd int, name string) error {
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
+		return err
+	}
+	if ifr.Uint16()&unix.IFF_PERSIST == 0 {
+		return ErrMissing
+	}
+	return nil
 }
 
 // Read reads one packet behind its virtio-net header and returns the length of

@@ -76,7 +76,7 @@ func releaseAll(cmd *cobra.Command, store *state.Store) error {
 }
 
 func undoAll(cmd *cobra.Command, store *state.Store, boot string) error {
-	journal, err := netconf.OpenJournal(store.Journal(), boot, netconf.Linux{})
+	journal, err := netconf.OpenJournal(store.Journal(), boot+" "+netconf.Namespace(), netconf.Linux{})
 	if err != nil {
 		return err
 	}
