@@ -24,6 +24,7 @@ type Config struct {
 	ControlGroup string    // may use the control socket besides root; empty: nobody
 	Uplinks      []Uplink  // by name
 	Warnings     []string  // what is accepted but does nothing, a line each
+	Unchecked    []string  // passwords that could not be read: good enough to check, not to run
 	Modified     time.Time // when the file, or a file with a password, was changed last
 }
 

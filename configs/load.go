@@ -45,6 +45,16 @@ type Errors []string
 
 func (e Errors) Error() string { return strings.Join(e, "\n") }
 
+// LoadToRun is Load for who is going to dial: without a password there is no
+// configuration.
+func LoadToRun(file string) (*Config, error) {
+	c, err := Load(file)
+	if err == nil && len(c.Unchecked) > 0 {
+		return nil, Errors(c.Unchecked)
+	}
+	return c, err
+}
+
 // Load reads and checks the configuration in file. The error is an Errors.
 func Load(file string) (*Config, error) {
 	r, mistakes := readRaw(file)
@@ -61,11 +71,12 @@ func Load(file string) (*Config, error) {
 
 // loader turns raw settings into a Config and collects mistakes.
 type loader struct {
-	file     string
-	at       string // the key of the uplink being read
-	mistakes []string
-	warnings []string
-	modified time.Time
+	file      string
+	at        string // the key of the uplink being read
+	mistakes  []string
+	warnings  []string
+	unchecked []string
+	modified  time.Time
 }
 
 // seen notes when a file that counts was changed.
@@ -84,6 +95,11 @@ func (l *loader) wrong(key, format string, args ...any) {
 
 func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf("%s: %s.%s: %s", l.file, l.at, key, fmt.Sprintf(format, args...)))
+}
+
+// cannotCheck notes a password that is not to be had here and now.
+func (l *loader) cannotCheck(key, format string, args ...any) {
+	l.unchecked = append(l.unchecked, fmt.Sprintf("%s: %s.%s: %s", l.file, l.at, key, fmt.Sprintf(format, args...)))
 }
 
 func (l *loader) config(r *raw) *Config {
@@ -122,19 +138,29 @@ func (l *loader) config(r *raw) *Config {
 	if info, err := os.Stat(l.file); err == nil {
 		l.seen(info)
 	}
-	c.Warnings, c.Modified = l.warnings, l.modified
+	c.Warnings, c.Unchecked, c.Modified = l.warnings, l.unchecked, l.modified
 	return c
 }
 
-// unique checks that no two uplinks share a TUN device, nor one with a line.
+// unique checks that no two uplinks share a TUN device, one with a line, or the
+// place of a default route.
 func (l *loader) unique(uplinks []Uplink) {
-	owner := map[string]string{}
+	owner, routes := map[string]string{}, map[string]string{}
 	for _, u := range uplinks {
 		l.at = "uplinks." + u.Name
 		if other, ok := owner[u.Ifname]; ok {
 			l.wrong("ifname", "%q is the TUN device of uplinks.%s already", u.Ifname, other)
 		}
 		owner[u.Ifname] = u.Name
+		for _, f := range u.Families {
+			route := fmt.Sprintf("%s metric %d", f, u.Metric)
+			if other, ok := routes[route]; ok && u.DefaultRoute {
+				l.wrong("metric", "%d is that of the %s default route of uplinks.%s already; give one of them another", u.Metric, f, other)
+			}
+			if u.DefaultRoute {
+				routes[route] = u.Name
+			}
+		}
 		for _, v := range uplinks {
 			if v.Interface == u.Ifname {
 				l.wrong("ifname", "%q is the line of uplinks.%s", u.Ifname, v.Name)

@@ -41,7 +41,7 @@ func (l *loader) password(r *rawUplink) Secret {
 			l.wrong("credential", "%q is no name of a credential", r.Credential)
 			return ""
 		case dir == "":
-			l.warn("credential", "%q is known only where systemd runs pppoectl (LoadCredential=)", r.Credential)
+			l.cannotCheck("credential", "%q is known only where systemd runs pppoectl (LoadCredential=)", r.Credential)
 			return ""
 		}
 		return l.secretFile("credential", filepath.Join(dir, r.Credential), false)
@@ -53,7 +53,7 @@ func (l *loader) password(r *rawUplink) Secret {
 func (l *loader) secretFile(key, file string, private bool) Secret {
 	f, err := os.Open(file)
 	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
-		l.warn(key, "%s cannot be read by you; it was not checked", file)
+		l.cannotCheck(key, "%s cannot be read by you; it was not checked", file)
 		return ""
 	}
 	var path *os.PathError

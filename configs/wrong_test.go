@@ -110,6 +110,9 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"bad log level", "log: {level: loud}\n" + good, `FILE: log.level: "loud" is none; one of error, warning, info, debug, trace`},
 		{"bad log format", "log: {format: xml}\n" + good, `FILE: log.format: "xml" is none; text or json`},
 		{"other type", good + "    type: pptp\n", `FILE: uplinks.bizf6.type: "pptp" is none; pppoe`},
+		{"two default routes in one place", good + "    default-route: true\n" + `
+  other: {interface: eth1, username: u, password: p, families: [ipv6], default-route: true}
+`, `FILE: uplinks.other.metric: 100 is that of the ipv6 default route of uplinks.bizf6 already; give one of them another`},
 		{"duplicate TUN names", good + "    ifname: ppp0\n" + `
   other:
     interface: eth1
@@ -244,7 +247,16 @@ func TestCredentialsComeFromSystemd(t *testing.T) {
 		t.Errorf("password %q, warnings %q", string(c.Uplinks[0].Password), c.Warnings)
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
-	if c := load(t, text); c.Uplinks[0].Password != "" || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "LoadCredential") {
-		t.Errorf("without systemd: warnings %q", c.Warnings)
+	if c := load(t, text); c.Uplinks[0].Password != "" || len(c.Unchecked) != 1 || !strings.Contains(c.Unchecked[0], "LoadCredential") {
+		t.Errorf("without systemd: unchecked %q", c.Unchecked)
+	}
+}
+
+// An empty password is a wrong one, and too many of those may lock the login.
+func TestNobodyRunsWithoutAPassword(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	file := write(t, strings.Replace(good, "password: secret", "credential: bizf6", 1))
+	if _, err := configs.LoadToRun(file); err == nil || !strings.Contains(err.Error(), "uplinks.bizf6.credential") {
+		t.Errorf("%v", err)
 	}
 }

@@ -203,6 +203,10 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// slowest is how long a client may take to read an event; who does not read is
+// not waited for.
+const slowest = 10 * time.Second
+
 // events writes the history, an object a line, and with ?follow=1 what comes
 // after it.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +218,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer end()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
+	rc := http.NewResponseController(w)
 	for _, e := range past {
+		rc.SetWriteDeadline(time.Now().Add(slowest))
 		if out.Encode(e) != nil {
 			return
 		}
@@ -222,7 +228,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("follow") != "1" {
 		return
 	}
-	rc := http.NewResponseController(w)
 	uplink := r.URL.Query().Get("uplink")
 	for {
 		rc.Flush()
@@ -233,7 +238,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			if uplink != "" && e.Uplink != uplink {
 				continue
 			}
-			rc.SetWriteDeadline(time.Now().Add(10 * time.Second)) // who does not read is not waited for
+			rc.SetWriteDeadline(time.Now().Add(slowest))
 			if out.Encode(e) != nil {
 				return
 			}

@@ -93,6 +93,7 @@ func (s *system) DeleteDevice(string, string) error      { s.undone++; return ni
 func (*system) SetMTU(string, int) error                 { return nil }
 func (*system) SetUp(string) error                       { return nil }
 func (s *system) SetDown(string) error                   { s.undone++; return nil }
+func (s *system) IsUp(string) (bool, error)              { return true, nil }
 func (*system) AddAddress(string, netconf.Address) error { return nil }
 func (s *system) DeleteAddress(string, netconf.Address) error {
 	s.undone++

@@ -271,7 +271,10 @@ func (u *uplink) wantUp(dial bool) {
 	u.wanted = true
 	waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code == cause.AuthRejected
 	if dial || !waiting {
-		u.nextTry, u.lastError = 0, nil
+		u.nextTry = 0
+		if u.idle() && u.line.Carrier { // what went wrong is tried again now
+			u.lastError = nil
+		}
 	}
 	u.takeLine()
 	u.dial()

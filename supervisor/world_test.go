@@ -323,6 +323,7 @@ type kernel struct {
 	links  map[string]bool
 	config []string
 	noTUN  error
+	noAddr error
 	lineUp bool // whoever did it
 	paths  []*path
 }
@@ -348,6 +349,13 @@ func (k *kernel) show() string {
 	lines := slices.Clone(k.config)
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// refuseAddresses makes adding addresses impossible; nil makes it possible again.
+func (k *kernel) refuseAddresses(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.noAddr = err
 }
 
 // refuse makes devices impossible; nil makes them possible again.
@@ -398,6 +406,12 @@ func (k *kernel) IsUp(name string) (bool, error) {
 }
 func (k *kernel) SetDown(name string) error { return k.set(false, "%s up", name) }
 func (k *kernel) AddAddress(device string, a netconf.Address) error {
+	k.mu.Lock()
+	err := k.noAddr
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	return k.set(true, "%s address %v", device, a.Address)
 }
 func (k *kernel) DeleteAddress(device string, a netconf.Address) error {

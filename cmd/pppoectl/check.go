@@ -23,7 +23,7 @@ func newCheck(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, w := range cfg.Warnings {
+			for _, w := range append(cfg.Warnings, cfg.Unchecked...) {
 				fmt.Fprintln(os.Stderr, "pppoectl: warning:", w)
 			}
 			plural := "s"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,12 @@ func (a *app) gone(ctx context.Context) error {
 	_, dir := configs.Dirs(a.file)
 	for {
 		f, err := os.Open(filepath.Join(dir, "lock"))
+		if errors.Is(err, os.ErrPermission) { // a member of control-group: the socket tells
+			if _, err := a.client().Status(ctx); err != nil {
+				return nil
+			}
+			continue
+		}
 		if err != nil {
 			return nil
 		}
@@ -115,7 +122,7 @@ func (a *app) up(ctx context.Context, name string, wait time.Duration) error {
 
 // startDaemon starts the system service or, without one, a daemon for name.
 func (a *app) startDaemon(ctx context.Context, client *control.Client, name string) error {
-	if unit := serviceUnit(); unit != "" {
+	if unit := a.serviceUnit(); unit != "" {
 		fmt.Fprintf(os.Stderr, "pppoectl: starting %s\n", unit)
 		if out, err := exec.CommandContext(ctx, "systemctl", "start", unit).CombinedOutput(); err != nil {
 			return fmt.Errorf("systemctl start %s: %w: %s", unit, err, strings.TrimSpace(string(out)))
@@ -132,11 +139,21 @@ func (a *app) startDaemon(ctx context.Context, client *control.Client, name stri
 	if err := privileged(); err != nil {
 		return err
 	}
+	if len(cfg.Unchecked) > 0 {
+		return configs.Errors(cfg.Unchecked)
+	}
 	return a.spawn(ctx, client, cfg, name)
 }
 
-// serviceUnit returns the installed systemd unit, where systemd runs.
-func serviceUnit() string {
+// serviceUnit returns the installed systemd unit, where systemd runs and it is
+// the one that is meant: with the default configuration, and in the network
+// namespace that systemd is in.
+func (a *app) serviceUnit() string {
+	ours, err := os.Stat("/proc/self/ns/net")
+	theirs, err1 := os.Stat("/proc/1/ns/net")
+	if a.file != configs.DefaultFile || err != nil || err1 != nil || !os.SameFile(ours, theirs) {
+		return ""
+	}
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		return ""
 	}
@@ -178,6 +195,10 @@ func (a *app) spawn(ctx context.Context, client *control.Client, cfg *configs.Co
 	cmd.Dir = "/"
 	cmd.Stderr = stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	// The daemon is not to hold on to what the caller has open, a lock for one.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return err
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -186,7 +207,7 @@ func (a *app) spawn(ctx context.Context, client *control.Client, cfg *configs.Co
 	for {
 		select {
 		case err := <-ended:
-			if _, other := client.Status(ctx); other == nil {
+			if answers(ctx, client, startRace) {
 				return nil // somebody else has started one at the same time
 			}
 			return startFailed(first, err)
@@ -199,6 +220,19 @@ func (a *app) spawn(ctx context.Context, client *control.Client, cfg *configs.Co
 			return nil
 		}
 	}
+}
+
+// startRace is how long the daemon that was quicker than ours may take to answer.
+const startRace = 2 * time.Second
+
+// answers waits for a daemon to answer.
+func answers(ctx context.Context, client *control.Client, wait time.Duration) bool {
+	for end := time.Now().Add(wait); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		if _, err := client.Status(ctx); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // startFailed tells what the daemon said before it ended.

@@ -49,7 +49,7 @@ type service struct {
 // Reload implements control.Daemon. A configuration with a mistake changes
 // nothing.
 func (d *service) Reload() error {
-	cfg, err := configs.Load(d.file)
+	cfg, err := configs.LoadToRun(d.file)
 	if err != nil {
 		d.log.Error(err)
 		return cause.Errorf(cause.Usage, "%v", err)
@@ -64,6 +64,11 @@ func run(a *app, names []string, logFile string) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
+	// First of all, for a signal may come at any time.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	defer signal.Stop(signals)
+	unix.Umask(0o022)
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -76,6 +81,9 @@ func run(a *app, names []string, logFile string) error {
 	if err := privileged(); err != nil {
 		return err
 	}
+	if len(cfg.Unchecked) > 0 {
+		return configs.Errors(cfg.Unchecked)
+	}
 	out := io.Writer(os.Stderr)
 	if logFile != "" {
 		if out, err = openLog(logFile); err != nil {
@@ -84,10 +92,10 @@ func run(a *app, names []string, logFile string) error {
 	}
 	log := newLog(cfg.Log, out)
 	warn(log, cfg)
-	return serve(cfg, names, log)
+	return serve(cfg, names, log, signals)
 }
 
-func serve(cfg *configs.Config, names []string, log *logrus.Logger) error {
+func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-chan os.Signal) error {
 	boot, err := state.BootID()
 	if err != nil {
 		return err
@@ -114,22 +122,40 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger) error {
 	}
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve() }()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	defer signal.Stop(signals)
 	sup.Start(names)
 	log.WithField("version", version).Infof("started with %s", cfg.File)
 	notify(log, daemon.SdNotifyReady)
 	release := wait(d, signals, serving)
 	notify(log, daemon.SdNotifyStopping)
-	if release {
-		sup.Release(cause.Released)
-		log.Info("released all sessions; ended")
-	} else {
+	end(sup, release, log, signals)
+	return server.Close()
+}
+
+// end ends the supervisor. A second signal ends it as it is: what is left over,
+// the next start or `clean` takes away.
+func end(sup *supervisor.Supervisor, release bool, log *logrus.Logger, signals <-chan os.Signal) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if release {
+			sup.Release(cause.Released)
+			log.Info("released all sessions; ended")
+			return
+		}
 		sup.Detach()
 		log.Info("detached from all sessions; ended")
+	}()
+	for {
+		select {
+		case <-ended:
+			return
+		case s := <-signals:
+			if s != unix.SIGHUP {
+				log.Warnf("%v again: ended at once; `pppoectl clean` takes away what is left", s)
+				return
+			}
+		}
 	}
-	return server.Close()
 }
 
 // wait serves until the daemon is to end, and returns whether it is to release
