@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -158,10 +157,12 @@ func (p *portable) download() error {
 	buf := make([]byte, maxPacket)
 	for failures := 0; ; {
 		n, _, err := p.conn.ReadFrom(buf[tun.HeaderLen:])
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
 		if err != nil { // the interface went down: one error, then it works again
+			select {
+			case <-p.done:
+				return nil
+			default:
+			}
 			if failures++; failures > maxFailures {
 				return fmt.Errorf("line: %w", err)
 			}
@@ -242,9 +243,6 @@ func (p *portable) upload() error {
 		binary.BigEndian.PutUint16(buf[18:], uint16(len(packet)+2))
 		binary.BigEndian.PutUint16(buf[20:], uint16(protocol))
 		if _, err := p.conn.WriteTo(buf[:header+len(packet)], to); err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return nil
-			}
 			p.txDropped.Add(1) // no carrier, or the line's queue is full
 			continue
 		}

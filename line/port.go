@@ -1,7 +1,6 @@
 package line
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -27,6 +26,7 @@ type Port struct {
 	discovery *packet.Conn
 	session   *packet.Conn
 	readers   sync.WaitGroup
+	done      chan struct{} // closed when the readers are to end
 
 	mu      sync.Mutex
 	handles map[*Handle]struct{}
@@ -40,7 +40,7 @@ func openPort(ifi net.Interface) (*Port, error) {
 	if len(ifi.HardwareAddr) != 6 {
 		return nil, fmt.Errorf("%s is no Ethernet interface", ifi.Name)
 	}
-	p := &Port{Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), handles: map[*Handle]struct{}{}}
+	p := &Port{Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), handles: map[*Handle]struct{}{}, done: make(chan struct{})}
 	var err error
 	if p.discovery, err = listen(&ifi, pppoe.EtherTypeDiscovery, discoveryFilter()); err != nil {
 		return nil, err
@@ -67,6 +67,7 @@ func listen(ifi *net.Interface, etherType uint16, filter []bpf.Instruction) (*pa
 
 // close closes the sockets and waits for their readers.
 func (p *Port) close() {
+	close(p.done)
 	p.discovery.Close()
 	p.session.Close()
 	p.readers.Wait()
@@ -85,11 +86,12 @@ func (p *Port) read(c *packet.Conn) {
 	buf := make([]byte, maxFrame)
 	for {
 		n, _, err := c.ReadFrom(buf)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
 		if err != nil {
-			time.Sleep(readPause) // a socket that always fails must not spin
+			select {
+			case <-p.done:
+				return
+			case <-time.After(readPause): // a socket that always fails must not spin
+			}
 			continue
 		}
 		if f, err := pppoe.ParseFrame(buf[:n]); err == nil && f.Dst == p.MAC {
