@@ -327,6 +327,7 @@ func TestLineThatIsDownIsSetUpAndDownAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		w.link(func(s *line.Status) { s.Up, s.Carrier = false, false })
 		if got := w.show(); got != "" {
 			t.Errorf("left over:\n%s", got)
 		}
