@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
 	"pppoectl/line"
-	"pppoectl/netconf"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
@@ -106,25 +104,6 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 	return u
 }
 
-// rememberRejection goes on with the wait after a rejection that an earlier run
-// has begun, unless the configuration was changed since.
-func (u *uplink) rememberRejection(modified time.Time) {
-	at := time.Unix(u.record.RejectedAt, 0)
-	if u.record.Rejections == 0 || modified.After(at) {
-		return
-	}
-	wait := delay(cause.AuthRejected, u.record.Rejections, u.record.Worked, u.rand) - max(time.Since(at), 0)
-	if wait <= 0 {
-		return
-	}
-	u.nextTry = u.s.env.Now() + wait
-	u.lastError = &control.Failure{
-		Code: cause.AuthRejected, Text: cause.AuthRejected.Text(),
-		Message: fmt.Sprintf("%s: authentication was rejected %d times, the last time at %s; next try %s (or by `pppoectl restart %s`)",
-			u.cfg.Name, u.record.Rejections, at.Format(time.DateTime), in(wait), u.cfg.Name),
-	}
-}
-
 // Up implements Uplink.
 func (u *uplink) Up(dial bool) { u.order(order{kind: orderUp, dial: dial}) }
 
@@ -211,42 +190,6 @@ func (u *uplink) rearm(timer *time.Timer) {
 	timer.Reset(max(0, next-u.s.env.Now()))
 }
 
-// adopt finds what an earlier run has left: a session that the AC may still
-// believe in. It is released before the first dial.
-func (u *uplink) adopt() {
-	defer u.tidy()
-	v, _, err := u.s.store.LoadSession(u.cfg.Name)
-	if err != nil {
-		if !isMissing(err) {
-			u.log.Warnf("the session of an earlier run is lost: %v", err)
-			u.forgetSession()
-		}
-		return
-	}
-	peer, ok := v.Snapshot.Peer()
-	if !ok {
-		u.forgetSession()
-		return
-	}
-	if v.Interface != u.cfg.Interface || !u.wanted {
-		u.s.releaseOrphan(u.cfg.Name)
-		return
-	}
-	u.stale = &peer
-	u.tell("stale", cause.Stale, fmt.Sprintf("session 0x%04x at %v of an earlier run will be released", peer.Session, peer.AC), "")
-}
-
-// tidy undoes what an earlier run has left and this one does not want yet.
-func (u *uplink) tidy() {
-	var want []netconf.Change
-	if u.wanted && len(u.s.journal.Applied(u.cfg.Name)) > 0 {
-		want = u.changes()
-	}
-	if err := u.s.journal.Apply(u.cfg.Name, want); err != nil {
-		u.log.Warnf("left over from an earlier run: %v", err)
-	}
-}
-
 func (u *uplink) obey(o order) {
 	switch o.kind {
 	case orderUp:
@@ -323,105 +266,6 @@ func (u *uplink) tick() {
 		u.again()
 	}
 	u.step(session.Input{})
-}
-
-// lineChanged follows the line's interface.
-func (u *uplink) lineChanged(s line.Status) {
-	old := u.line
-	u.line = s
-	u.lineSeen = true
-	if !s.Exists || old.Interface.Index != s.Interface.Index {
-		u.lineTaken = false
-	}
-	if !s.Exists && u.wanted && u.idle() && u.nextTry == 0 {
-		text := fmt.Sprintf("there is no interface %s", u.cfg.Interface)
-		u.lastError = &control.Failure{Code: cause.NoInterface, Text: text, Message: u.cfg.Name + ": " + text + "; it is dialled as soon as there is one"}
-	}
-	u.takeLine()
-	if u.port != nil && (!s.Exists || s.Interface.Index != u.port.Interface().Index ||
-		s.Interface.HardwareAddr.String() != u.port.MAC().String()) {
-		u.closeLine()
-	}
-	switch {
-	case old.Carrier && !s.Carrier:
-		u.carrierLost()
-	case s.Carrier && (!old.Carrier || u.port == nil):
-		u.carrierBack()
-	}
-}
-
-// closeLine gives the port up: the interface is gone, or is another one now. The
-// session stays; openPort sees whether it can go on.
-func (u *uplink) closeLine() {
-	u.closePath()
-	u.port.Close()
-	u.port = nil
-	u.carrierLost()
-}
-
-// carrierLost keeps a session that is up, and ends one in the making.
-func (u *uplink) carrierLost() {
-	if u.machine == nil {
-		return
-	}
-	defer u.refresh()
-	u.step(session.Input{Command: session.LineLost})
-	switch u.machine.Phase() {
-	case session.Up, session.Network, session.Down:
-	default:
-		u.step(session.Input{Command: session.Abandon, Cause: cause.NoCarrier, Text: cause.NoCarrier.Text()})
-	}
-}
-
-// carrierBack asks whether the session is still there, or dials at once.
-func (u *uplink) carrierBack() {
-	if !u.wanted && u.idle() || u.openPort() != nil {
-		return
-	}
-	defer u.refresh()
-	u.step(session.Input{Command: session.LineBack})
-	u.carry()
-	if waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code != cause.NoCarrier; !waiting {
-		u.nextTry = 0
-		u.dial()
-	}
-}
-
-// openPort opens the line, if that is not done.
-func (u *uplink) openPort() error {
-	if u.port != nil {
-		return nil
-	}
-	port, err := u.s.env.Open(u.line.Interface)
-	if err != nil {
-		if u.idle() {
-			u.failed(cause.DeviceFailed, fmt.Sprintf("%s: %v", u.cfg.Interface, err), "", 0)
-		} else {
-			u.refused(err)
-		}
-		return err
-	}
-	u.port = port
-	if u.machine != nil && u.machine.MAC() != port.MAC() {
-		u.renameStation()
-	}
-	if u.machine == nil {
-		u.machine = session.New(u.sessionConfig(port.MAC()), u.rand)
-		if u.stale != nil {
-			u.machine.SetStale(*u.stale)
-		}
-	}
-	u.setAddress()
-	return nil
-}
-
-// renameStation ends a session whose station has another Ethernet address now:
-// to its AC it does not exist any more. The PADT still carries the old one.
-func (u *uplink) renameStation() {
-	u.moving = true
-	u.step(session.Input{Command: session.Abandon, Cause: cause.NoInterface, Text: "the line has another Ethernet address now"})
-	u.moving = false
-	u.machine = nil
 }
 
 // sessionConfig is what the session is told of the configuration.
@@ -527,71 +371,5 @@ func (u *uplink) remember(info session.Info) {
 	}
 	if info.Auth != "" {
 		u.auth = info.Auth
-	}
-}
-
-// setAddress tells the port which frames are for this session.
-func (u *uplink) setAddress() {
-	if u.port == nil || u.machine == nil {
-		return
-	}
-	uniq, ac, id := u.machine.Address()
-	u.port.SetAddress(line.Address{HostUniq: string(uniq), AC: ac, Session: id})
-}
-
-// lastWords is how long a session in the making is waited for at the end.
-const lastWords = 2 * time.Second
-
-// settleDiscovery ends discovery so that no session is opened that nobody will
-// know of.
-func (u *uplink) settleDiscovery() {
-	if u.machine == nil || u.port == nil || u.machine.Phase() != session.Discovery {
-		return
-	}
-	u.wanted = false
-	u.released = cause.Detached // no tear-down
-	u.step(session.Input{Command: session.Hangup, Cause: cause.Detached})
-	timer := time.NewTimer(lastWords)
-	defer timer.Stop()
-	for !u.idle() {
-		select {
-		case f := <-u.port.Frames():
-			u.step(session.Input{Frame: &f})
-		case <-timer.C:
-			return
-		}
-	}
-}
-
-// detach leaves everything as it is, for the next start.
-func (u *uplink) detach() {
-	if u.released == cause.None {
-		u.settleDiscovery()
-	}
-	if u.machine != nil && !u.idle() {
-		u.saveSession()
-	}
-	u.closePath()
-	u.closeDevice()
-	if u.port != nil {
-		u.port.Close()
-		u.port = nil
-	}
-}
-
-// tearDown undoes all that was done for the uplink.
-func (u *uplink) tearDown() {
-	u.closePath()
-	u.closeDevice()
-	if u.stale != nil {
-		u.stale = nil
-		u.s.releaseOrphan(u.cfg.Name)
-	}
-	u.addrs, u.broken, u.againAt = addresses{}, nil, 0
-	if err := u.s.journal.Apply(u.cfg.Name, nil); err != nil {
-		u.log.Errorf("%v", err)
-	}
-	if u.released != cause.Reconfigured {
-		u.leaveLine()
 	}
 }
