@@ -32,6 +32,7 @@ var below = map[string]string{
 	"labnet":       "",
 	"lab":          "",
 	"lab/captures": "",
+	"lab/e2e":      "",
 	"fuzz":         "",
 	"cmd/pppoectl": "cause configs control line netconf pppoe state supervisor tun",
 }

@@ -78,11 +78,15 @@ func TestMalformedOptionsAreDropped(t *testing.T) {
 func TestAuthenticationNaksBecomeRejects(t *testing.T) {
 	l := asking(t, lcp.Config{MRU: 1454, Allowed: []lcp.Auth{lcp.AuthPAP}})
 	var got []string
-	for range 7 {
-		got = append(got, tell(l.Receive(0, request(t, 1, "0305 c223 81"))))
+	var want []string
+	for id := range byte(7) {
+		got = append(got, tell(l.Receive(0, request(t, id, "0305 c223 81"))))
+		answer := fmt.Sprintf("Configure-Nak %d 0304c023", id)
+		if id >= ppp.MaxFailure {
+			answer = fmt.Sprintf("Configure-Reject %d 0305c22381", id)
+		}
+		want = append(want, answer)
 	}
-	nak, reject := "Configure-Nak 1 0304c023", "Configure-Reject 1 0305c22381"
-	want := []string{nak, nak, nak, nak, nak, reject, reject}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -125,6 +125,7 @@ func (u *uplink) refused(err error) {
 // again tries what the system has refused.
 func (u *uplink) again() {
 	u.againAt = 0
+	u.takeLine()
 	if u.port == nil && u.line.Carrier {
 		u.carrierBack()
 	}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"time"
 
 	"pppoectl/cause"
 	"pppoectl/control"
@@ -16,22 +17,38 @@ func (u *uplink) lineChanged(s line.Status) {
 	u.lineSeen = true
 	if !s.Exists || old.Interface.Index != s.Interface.Index {
 		u.lineTaken = false
+		u.strangeBy = u.s.env.Now() + grace
 	}
 	if !s.Exists && u.wanted && u.idle() && u.nextTry == 0 {
 		text := fmt.Sprintf("there is no interface %s", u.cfg.Interface)
 		u.lastError = &control.Failure{Code: cause.NoInterface, Text: text, Message: u.cfg.Name + ": " + text + "; it is dialled as soon as there is one"}
 	}
-	u.takeLine()
 	if u.port != nil && (!s.Exists || s.Interface.Index != u.port.Interface().Index ||
 		s.Interface.HardwareAddr.String() != u.port.MAC().String()) {
 		u.closeLine()
 	}
+	if u.strange() {
+		u.againAt = u.strangeBy
+		return
+	}
+	u.takeLine()
 	switch {
 	case old.Carrier && !s.Carrier:
 		u.carrierLost()
 	case s.Carrier && (!old.Carrier || u.port == nil):
 		u.carrierBack()
 	}
+}
+
+// grace is how long an interface that was made again may have another Ethernet
+// address than the session knows: whoever made it may be about to set that.
+const grace = 2 * time.Second
+
+// strange reports whether the line is a new interface on which the session
+// could not go on, and may still become one on which it can.
+func (u *uplink) strange() bool {
+	return !u.idle() && u.port == nil && u.line.Exists && u.s.env.Now() < u.strangeBy &&
+		u.line.Interface.HardwareAddr.String() != u.machine.MAC().String()
 }
 
 // closeLine gives the port up: the interface is gone, or is another one now. The

@@ -37,8 +37,9 @@ type uplink struct {
 	released cause.Code // not None: end for good when the session has
 
 	line      line.Status
-	lineSeen  bool // the line's first status is in
-	lineTaken bool // the line was set up, or found so
+	lineSeen  bool          // the line's first status is in
+	lineTaken bool          // the line was set up, or found so
+	strangeBy time.Duration // until when a new interface may still get its Ethernet address
 	port      Port
 	machine   *session.Machine // nil until the line is open for the first time
 	deadline  time.Duration    // the machine's
