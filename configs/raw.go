@@ -74,13 +74,19 @@ type rawLAN struct {
 	Advertise bool   `mapstructure:"advertise"`
 }
 
-// readRaw reads file. Every mistake becomes a line of its own.
-func readRaw(file string) (*raw, []string) {
+// readFile reads file, whatever stands in it.
+func readFile(file string) (*viper.Viper, error) {
 	// Viper splits keys at a delimiter; this one is in no key.
 	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
 	v.SetConfigFile(file)
 	v.SetConfigType("yaml")
-	if err := v.ReadInConfig(); err != nil {
+	return v, v.ReadInConfig()
+}
+
+// readRaw reads file. Every mistake becomes a line of its own.
+func readRaw(file string) (*raw, []string) {
+	v, err := readFile(file)
+	if err != nil {
 		return nil, []string{file + ": " + readError(err)}
 	}
 	// Viper forgives much: other cases, wrong types, keys without a value. The
@@ -131,11 +137,10 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // Dirs returns the run and state directories of the configuration in file, even
 // if the rest of it is wrong; the defaults if it cannot be read.
 func Dirs(file string) (runDir, stateDir string) {
-	r, _ := readRaw(file)
-	if r == nil {
-		r = &raw{}
+	if v, err := readFile(file); err == nil {
+		runDir, stateDir = v.GetString("run-dir"), v.GetString("state-dir")
 	}
-	setDefault(&r.RunDir, defaultRunDir)
-	setDefault(&r.StateDir, defaultStateDir)
-	return r.RunDir, r.StateDir
+	setDefault(&runDir, defaultRunDir)
+	setDefault(&stateDir, defaultStateDir)
+	return runDir, stateDir
 }

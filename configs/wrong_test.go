@@ -260,3 +260,15 @@ func TestNobodyRunsWithoutAPassword(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A mistake elsewhere must not keep `status` and `stop` from the daemon that
+// runs.
+func TestDirectoriesAreFoundInAWrongConfiguration(t *testing.T) {
+	file := write(t, "run-dir: /run/elsewhere\nstate-dir: /var/elsewhere\n"+good+"    adress: none\n")
+	if runDir, stateDir := configs.Dirs(file); runDir != "/run/elsewhere" || stateDir != "/var/elsewhere" {
+		t.Errorf("%s and %s", runDir, stateDir)
+	}
+	if runDir, stateDir := configs.Dirs("/nonexistent"); runDir != "/run/pppoectl" || stateDir != "/var/lib/pppoectl" {
+		t.Errorf("defaults %s and %s", runDir, stateDir)
+	}
+}
