@@ -134,6 +134,17 @@ func (r Route) String() string {
 	return text
 }
 
+// ConflictError says that a route with the same destination and metric is there
+// already, by another device.
+type ConflictError struct {
+	Route  Route  // ours
+	Device string // the other's
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("another such route is there already, by %s; give the uplink another metric", e.Device)
+}
+
 // record is a change as it stands in the journal.
 type record struct {
 	Owner   string   `json:"owner"`

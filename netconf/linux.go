@@ -164,15 +164,11 @@ func (Linux) AddRoute(device string, r Route) error {
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	return conflict(route)
+	return conflict(route, r)
 }
 
-// ErrConflict is matched when a route with the same destination and metric is
-// there already, by another device.
-var ErrConflict = errors.New("another such route is there already")
-
 // conflict looks whether the route that is there already is ours.
-func conflict(r *netlink.Route) error {
+func conflict(r *netlink.Route, want Route) error {
 	family := netlink.FAMILY_V4
 	if r.Dst.IP.To4() == nil {
 		family = netlink.FAMILY_V6
@@ -191,7 +187,7 @@ func conflict(r *netlink.Route) error {
 			other = link.Attrs().Name
 		}
 	}
-	return fmt.Errorf("%w, by %s; give the uplink another metric", ErrConflict, other)
+	return &ConflictError{want, other}
 }
 
 // IsUp reports whether a device is set up.

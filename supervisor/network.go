@@ -45,11 +45,7 @@ func (u *uplink) changes() []netconf.Change {
 		info = u.machine.Info()
 	}
 	route := func(to netip.Prefix, source netip.Addr, up bool) {
-		family := session.IPv4
-		if to == everywhere6 {
-			family = session.IPv6
-		}
-		if !u.cfg.DefaultRoute || u.noRoute[family] {
+		if !u.cfg.DefaultRoute || u.noRoute[to] {
 			return
 		}
 		metric := u.cfg.Metric
@@ -76,23 +72,18 @@ func (u *uplink) changes() []netconf.Change {
 // configure makes the system look like changes. A default route that somebody
 // else's is in the way of is done without.
 func (u *uplink) configure() error {
-	err := u.s.journal.Apply(u.cfg.Name, u.changes())
-	for errors.Is(err, netconf.ErrConflict) {
+	for {
+		err := u.s.journal.Apply(u.cfg.Name, u.changes())
+		var conflict *netconf.ConflictError
+		if !errors.As(err, &conflict) || u.noRoute[conflict.Route.Destination] {
+			return err
+		}
 		if u.noRoute == nil {
-			u.noRoute = map[session.Family]bool{}
+			u.noRoute = map[netip.Prefix]bool{}
 		}
-		f := session.IPv4
-		if u.noRoute[f] || u.addrs.ipv4 == nil {
-			f = session.IPv6
-		}
-		if u.noRoute[f] {
-			break
-		}
-		u.noRoute[f] = true
-		u.tell("no_route", cause.None, fmt.Sprintf("%s: no default route for %s: %v", u.cfg.Name, f, err), "")
-		err = u.s.journal.Apply(u.cfg.Name, u.changes())
+		u.noRoute[conflict.Route.Destination] = true
+		u.tell("no_route", cause.None, fmt.Sprintf("%s: no default route %v: %v", u.cfg.Name, conflict.Route.Destination, err), "")
 	}
-	return err
 }
 
 // systemRetry is how long to wait before the system is asked again for what it

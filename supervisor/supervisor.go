@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"os"
 	"reflect"
@@ -450,5 +449,3 @@ func (s *Supervisor) Events(name string) ([]state.Event, <-chan state.Event, fun
 	}
 	return s.events.Follow(name)
 }
-
-func newRand(source rand.Source) *rand.Rand { return rand.New(source) }

@@ -13,6 +13,7 @@ import (
 	"pppoectl/control"
 	"pppoectl/line"
 	"pppoectl/pppoe"
+	"pppoectl/session"
 )
 
 // A session without its address is of no use to anybody: it is not called up.
@@ -100,4 +101,33 @@ func TestMissingInterfaceIsNamed(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// Somebody else's default route is in the way of one family only.
+func TestConflictOfOneFamilysRouteLeavesTheOthers(t *testing.T) {
+	for taken, want := range map[string]string{
+		"0.0.0.0/0": "bizf route ::/0 metric 100", "::/0": "bizf route 0.0.0.0/0 metric 100",
+	} {
+		t.Run(taken, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, dir)
+				u := &w.cfg.Uplinks[0]
+				u.Username, u.Password, u.Families = "user@both.example.jp", "secret", []session.Family{session.IPv4, session.IPv6}
+				w.cfg.Uplinks = w.cfg.Uplinks[:1]
+				w.start()
+				defer w.end()
+				w.pass(time.Second)
+				w.occupy(taken)
+				w.link(func(s *line.Status) { s.Carrier = false })
+				w.link(func(s *line.Status) { s.Carrier = true })
+				w.pass(5 * time.Second)
+				w.expect("bizf", control.Up)
+				got := w.show()
+				if !strings.Contains(got, want) || strings.Contains(got, "route "+taken) {
+					t.Errorf("system:\n%s", got)
+				}
+			})
+		})
+	}
 }

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -49,13 +50,13 @@ type uplink struct {
 	deviceUp bool // somebody, we most likely, has set it up
 	path     dataplane.Path
 	pathFor  dataplane.Session
-	carryAt  time.Duration           // when to try for a data path again, since boot; 0: no need
-	carried  time.Duration           // when the data path was opened
-	againAt  time.Duration           // when to try again what the system has refused, since boot; 0: no need
-	broken   error                   // why the system is not as it should be; nil if it is
-	noRoute  map[session.Family]bool // a default route that another's is in the way of
-	saves    ppp.Limiter             // of the session on disk
-	moving   bool                    // to another station's address: no dial, no tear-down meanwhile
+	carryAt  time.Duration         // when to try for a data path again, since boot; 0: no need
+	carried  time.Duration         // when the data path was opened
+	againAt  time.Duration         // when to try again what the system has refused, since boot; 0: no need
+	broken   error                 // why the system is not as it should be; nil if it is
+	noRoute  map[netip.Prefix]bool // a default route that another's is in the way of
+	saves    ppp.Limiter           // of the session on disk
+	moving   bool                  // to another station's address: no dial, no tear-down meanwhile
 	addrs    addresses
 	traffic  dataplane.Counters // of paths that are closed
 
@@ -96,7 +97,7 @@ const (
 
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {
 	u := &uplink{
-		s: s, cfg: cfg, record: record, wanted: wanted, rand: newRand(s.env.Random),
+		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
 		log:    s.log.WithField("uplink", cfg.Name),
 		orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}

@@ -179,6 +179,7 @@ func newWire(t *testing.T, now func() time.Duration) *wire {
 		Logins: map[string]concentrator.Login{
 			"user@bizf.example.jp":  {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
 			"user@bizf6.example.jp": {Password: "secret6", IPv6: true},
+			"user@both.example.jp":  {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
 		},
 	}, rand.New(rand.NewPCG(5, 6)))
 	go x.run()
@@ -324,7 +325,8 @@ type kernel struct {
 	config []string
 	noTUN  error
 	noAddr error
-	lineUp bool // whoever did it
+	taken  string // a destination that another device has the default route for
+	lineUp bool   // whoever did it
 	paths  []*path
 }
 
@@ -356,6 +358,13 @@ func (k *kernel) refuseAddresses(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.noAddr = err
+}
+
+// occupy gives another device the default route to a destination.
+func (k *kernel) occupy(destination string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.taken = destination
 }
 
 // refuse makes devices impossible; nil makes them possible again.
@@ -418,6 +427,12 @@ func (k *kernel) DeleteAddress(device string, a netconf.Address) error {
 	return k.set(false, "%s address %v", device, a.Address)
 }
 func (k *kernel) AddRoute(device string, r netconf.Route) error {
+	k.mu.Lock()
+	taken := k.taken
+	k.mu.Unlock()
+	if r.Destination.String() == taken {
+		return &netconf.ConflictError{Route: r, Device: "eth0"}
+	}
 	return k.set(true, "%s route %v metric %d", device, r.Destination, r.Metric)
 }
 func (k *kernel) DeleteRoute(device string, r netconf.Route) error {
