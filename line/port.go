@@ -30,7 +30,6 @@ type Port struct {
 
 	mu      sync.Mutex
 	handles map[*Handle]struct{}
-	users   int
 
 	dropped atomic.Uint64
 }
@@ -222,7 +221,6 @@ func (ps *Ports) Open(ifi net.Interface) (*Handle, error) {
 	h := &Handle{port: p, ports: ps, frames: make(chan pppoe.Frame, queueLen)}
 	p.mu.Lock()
 	p.handles[h] = struct{}{}
-	p.users++
 	p.mu.Unlock()
 	return h, nil
 }
@@ -234,10 +232,7 @@ func (ps *Ports) release(h *Handle) {
 	p.mu.Lock()
 	_, held := p.handles[h]
 	delete(p.handles, h)
-	if held {
-		p.users--
-	}
-	last := held && p.users == 0
+	last := held && len(p.handles) == 0
 	p.mu.Unlock()
 	if last {
 		if ps.open[p.Interface.Index] == p {

@@ -25,35 +25,38 @@ type Watcher struct {
 	mu       sync.Mutex
 	links    map[string]Status
 	watchers map[string]map[chan Status]struct{}
-	done     chan struct{}
-	ended    chan struct{}
+	done     chan struct{} // closed to end the present subscription
 }
 
 // Watch begins to follow the interfaces of this network namespace until ctx
 // is done.
 func Watch(ctx context.Context) (*Watcher, error) {
-	w := &Watcher{
-		links: map[string]Status{}, watchers: map[string]map[chan Status]struct{}{},
-		done: make(chan struct{}), ended: make(chan struct{}),
-	}
-	updates := make(chan netlink.LinkUpdate, 64)
-	err := netlink.LinkSubscribeWithOptions(updates, w.done, netlink.LinkSubscribeOptions{
-		ErrorCallback: func(error) {}, // the channel is closed then, and opened anew below
-		ListExisting:  true,
-	})
+	w := &Watcher{links: map[string]Status{}, watchers: map[string]map[chan Status]struct{}{}}
+	updates, err := w.subscribe()
 	if err != nil {
-		return nil, fmt.Errorf("netlink: %w", err)
-	}
-	if err := w.list(); err != nil {
-		close(w.done)
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	go w.follow(ctx, updates)
 	return w, nil
 }
 
+// subscribe asks for what changes from now on, and then looks at what there is.
+func (w *Watcher) subscribe() (chan netlink.LinkUpdate, error) {
+	w.done = make(chan struct{})
+	updates := make(chan netlink.LinkUpdate, 64)
+	err := netlink.LinkSubscribeWithOptions(updates, w.done, netlink.LinkSubscribeOptions{
+		ErrorCallback: func(error) {}, // the channel is closed then, and follow opens another
+	})
+	if err == nil {
+		err = w.list()
+	}
+	if err != nil {
+		close(w.done)
+	}
+	return updates, err
+}
+
 func (w *Watcher) follow(ctx context.Context, updates chan netlink.LinkUpdate) {
-	defer close(w.ended)
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,19 +86,12 @@ func (w *Watcher) follow(ctx context.Context, updates chan netlink.LinkUpdate) {
 func (w *Watcher) again(ctx context.Context) chan netlink.LinkUpdate {
 	close(w.done)
 	for {
-		w.done = make(chan struct{})
-		updates := make(chan netlink.LinkUpdate, 64)
-		err := netlink.LinkSubscribe(updates, w.done)
+		updates, err := w.subscribe()
 		if err == nil {
-			if err = w.list(); err == nil {
-				return updates
-			}
-			close(w.done)
+			return updates
 		}
 		select {
 		case <-ctx.Done():
-			w.done = make(chan struct{})
-			close(w.done)
 			return nil
 		case <-time.After(time.Second):
 		}

@@ -224,19 +224,26 @@ func (j *Journal) verify(e entry) error {
 func (j *Journal) Forget(owner string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.drop(func(e entry) bool { return e.owner == owner })
+}
+
+// drop forgets the entries that match, on disk too.
+func (j *Journal) drop(match func(entry) bool) error {
 	var failed []error
 	for i := len(j.applied) - 1; i >= 0; i-- {
-		if e := j.applied[i]; e.owner == owner {
-			j.remove(i)
-			failed = append(failed, j.write(owner, e.change, true))
+		if match(j.applied[i]) {
+			failed = append(failed, j.remove(i))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-func (j *Journal) remove(i int) {
-	delete(j.seen, j.applied[i])
+// remove forgets one entry, on disk too.
+func (j *Journal) remove(i int) error {
+	e := j.applied[i]
+	delete(j.seen, e)
 	j.applied = slices.Delete(j.applied, i, i+1)
+	return j.write(e.owner, e.change, true)
 }
 
 // undo takes back all of owner's changes that are not in keep. It goes on after
@@ -252,24 +259,11 @@ func (j *Journal) undo(owner string, keep []Change) error {
 			failed = append(failed, fmt.Errorf("undo %v: %w", e.change, err))
 			continue
 		}
-		j.remove(i)
-		failed = append(failed, j.write(owner, e.change, true))
+		failed = append(failed, j.remove(i))
 		if d, ok := e.change.(Device); ok {
-			failed = append(failed, j.goneWith(d.Name))
+			// What was on it is gone as well, even what could not be undone by itself.
+			failed = append(failed, j.drop(func(e entry) bool { return on(e.change) == d.Name }))
 			i = len(j.applied)
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// goneWith forgets what was on a device that is no more: all of it is undone,
-// even what could not be undone by itself.
-func (j *Journal) goneWith(device string) error {
-	var failed []error
-	for i := len(j.applied) - 1; i >= 0; i-- {
-		if e := j.applied[i]; on(e.change) == device {
-			j.remove(i)
-			failed = append(failed, j.write(e.owner, e.change, true))
 		}
 	}
 	return errors.Join(failed...)

@@ -108,18 +108,23 @@ func (s *step) refused(err error) {
 // open begins the session stage: there is a session at the AC now, so the event
 // comes first, to be written down before anything is sent.
 func (s *step) open() {
-	offer, _ := s.discovery.Peer()
 	s.v.Phase = Link
 	s.v.GiveUpAt = s.now + linkWait
 	held := s.v.Early
 	s.v.Early = nil
 	s.tell(Event{Kind: Opened})
-	mru := min(s.cfg.MTU, max(pppoe.MaxMTU, offer.MaxPayload))
-	s.link.SetMRU(mru)
+	s.link.SetMRU(s.mru())
 	s.linkOutput(s.link.Up(s.now))
 	for _, e := range held {
 		s.sessionFrame(pppoe.Frame{Dst: s.cfg.MAC, Src: e.AC, EtherType: pppoe.EtherTypeSession, Payload: e.Payload})
 	}
+}
+
+// mru returns what LCP asks for, in octets: what is configured, as far as PPPoE
+// carries it (RFC 2516 section 7, RFC 4638).
+func (m *Machine) mru() int {
+	offer, _ := m.discovery.Peer()
+	return min(m.cfg.MTU, max(pppoe.MaxMTU, offer.MaxPayload))
 }
 
 // early is a session frame that came before the PADS.

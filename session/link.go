@@ -169,18 +169,16 @@ func (s *step) linkUp() {
 // linkDown stops what LCP carries: LCP is being negotiated anew or terminated.
 func (s *step) linkDown() {
 	s.tell(Event{Kind: LinkDown})
+	s.v.GiveUpAt = 0
 	if s.v.Phase != Terminating {
 		s.v.Phase = Link
+		s.v.GiveUpAt = s.now + linkWait
 	}
 	s.auth = nil
 	s.v.Suspect = suspicion{}
-	s.v.GiveUpAt = s.now + linkWait
-	if s.v.Phase == Terminating {
-		s.v.GiveUpAt = 0
-	}
 	for _, n := range s.networks {
 		s.networkOutput(n, n.automaton.Down(s.now))
-		n.failure, n.retryAt, n.retries = "", 0, 0
+		n.forgive()
 	}
 }
 

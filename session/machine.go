@@ -80,7 +80,7 @@ func New(cfg Config, rand *rand.Rand) *Machine {
 // reset makes new machines for the next session. The networks' policies stay,
 // for their addresses are asked for again.
 func (m *Machine) reset() {
-	m.link = lcp.New(lcp.Config{MRU: min(m.cfg.MTU, pppoe.MaxMTU), Allowed: m.cfg.Auth}, m.cfg.Echo, m.rand)
+	m.link = lcp.New(lcp.Config{MRU: m.mru(), Allowed: m.cfg.Auth}, m.cfg.Echo, m.rand)
 	m.auth = nil
 	if m.networks == nil {
 		for _, f := range m.cfg.Families {

@@ -48,9 +48,12 @@ func newNetwork(f Family, cfg *Config, rand *rand.Rand) *network {
 
 // reset makes a new automaton on the old policy.
 func (n *network) reset() {
-	n.failure, n.retryAt, n.retries = "", 0, 0
+	n.forgive()
 	n.renew()
 }
+
+// forgive forgets that n has failed.
+func (n *network) forgive() { n.failure, n.retryAt, n.retries = "", 0, 0 }
 
 func (n *network) renew() {
 	if n.family == IPv6 {
@@ -61,6 +64,14 @@ func (n *network) renew() {
 }
 
 func (n *network) opened() bool { return n.automaton.State() == ppp.Opened }
+
+// usable says whether what was agreed on is of any use.
+func (n *network) usable() error {
+	if n.ipcp != nil {
+		return n.ipcp.Usable()
+	}
+	return nil
+}
 
 // network returns the network that protocol controls, or nil if it is none that
 // this session asks for.
@@ -93,14 +104,14 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 	for _, c := range out.Changes {
 		switch c {
 		case ppp.LayerUp:
-			if n.ipcp != nil && n.ipcp.Usable() != nil {
-				s.networkFailed(n, n.ipcp.Usable().Error())
+			if err := n.usable(); err != nil {
+				s.networkFailed(n, err.Error())
 				s.retryLater(n)
 				s.sendPPP(n.family.control(), n.automaton.Close(s.now, "").Packets)
 				s.settle()
 				return
 			}
-			n.failure, n.retryAt, n.retries = "", 0, 0
+			n.forgive()
 			s.tell(Event{Kind: NetworkUp, Family: n.family})
 		case ppp.LayerDown:
 			text := ""

@@ -106,8 +106,6 @@ func (m *Machine) Restore(s Snapshot) {
 	m.v.Early = slices.Clone(s.Session.Early)
 	m.discovery.Restore(s.Discovery)
 	m.reset()
-	offer, _ := m.discovery.Peer()
-	m.link.SetMRU(min(m.cfg.MTU, max(pppoe.MaxMTU, offer.MaxPayload)))
 	m.link.Restore(s.Link)
 	if s.Auth != nil {
 		if s.Link.Link.PeerAuth.Protocol == ppp.PAP {
