@@ -6,42 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
-	"pppoectl/ipcp"
-	"pppoectl/lcp"
-	"pppoectl/ppp"
 	"pppoectl/pppoe"
 )
 
-// Config says what an access concentrator is.
-type Config struct {
-	MAC      pppoe.MAC
-	Name     string        // AC-Name
-	Services []string      // Service-Names offered; none: the empty one
-	Auth     []lcp.Auth    // what it demands, the best first
-	MRU      int           // octets
-	Echo     time.Duration // interval of its echoes; 0: none
-	Logins   map[string]Login
-	Address  netip.Addr // its own, on every session
-	Secret   []byte     // of its AC-Cookies
-	// Refuse, if set, is the text of the AC-System-Error that answers every PADR.
-	Refuse string
-}
-
-// Login is a user that the concentrator lets in.
-type Login struct {
-	Password string
-	Reject   string        // if set, the text of a refusal whatever the password
-	IPv4     netip.Addr    // to be assigned by IPCP; invalid: no IPCP
-	DNS      [2]netip.Addr // to be told by IPCP
-	IPv6     bool          // IPv6CP
-}
-
 // Output is what follows from one input.
 type Output struct {
-	Frames   []pppoe.Frame
+	Frames   []pppoe.Frame // to the line
+	Packets  [][]byte      // IP, to the network behind
+	Events   []Event
 	Deadline time.Duration // when to call Step again; zero: no timer
 }
 
@@ -50,18 +24,17 @@ type AC struct {
 	cfg      Config
 	rand     *rand.Rand
 	sessions map[uint16]*Session
+	timers   timers
+	routes   routes
 	last     uint16
+	out      Output // what is gathered until the next Step returns
+	now      time.Duration
 }
 
 // New returns a concentrator without sessions.
 func New(cfg Config, rand *rand.Rand) *AC {
-	if len(cfg.Services) == 0 {
-		cfg.Services = []string{""}
-	}
-	if cfg.MRU == 0 {
-		cfg.MRU = pppoe.MaxMTU
-	}
-	return &AC{cfg: cfg, rand: rand, sessions: map[uint16]*Session{}}
+	cfg.complete()
+	return &AC{cfg: cfg, rand: rand, sessions: map[uint16]*Session{}, routes: newRoutes()}
 }
 
 // Config returns the configuration, to be changed between two Steps.
@@ -71,90 +44,142 @@ func (a *AC) Config() *Config { return &a.cfg }
 func (a *AC) Sessions() map[uint16]*Session { return a.sessions }
 
 // Forget loses all sessions without a word, as a restart does.
-func (a *AC) Forget() { clear(a.sessions) }
+func (a *AC) Forget() {
+	for _, s := range a.sessions {
+		a.remove(s, "forgotten")
+	}
+}
 
-// Step takes a frame from the line, or nil when the deadline has come.
+// Step takes a frame from the line, or nil when the deadline has come. Packets
+// of the output may share memory with f.
 func (a *AC) Step(now time.Duration, f *pppoe.Frame) Output {
-	var out Output
+	a.now = now
 	if f != nil && (f.Dst == a.cfg.MAC || f.Dst == pppoe.Broadcast) && f.Src.Unicast() {
 		if p, err := pppoe.ParsePacket(f.Payload); err == nil {
-			out.Frames = a.packet(now, *f, p)
+			a.packet(*f, p)
 		}
 	}
-	for id, s := range a.sessions {
-		out.Frames = append(out.Frames, s.tick(now)...)
-		if s.ended {
-			out.Frames = append(out.Frames, pppoe.NewPADT(a.cfg.MAC, s.Host, id, ""))
-			delete(a.sessions, id)
-			continue
-		}
-		out.Deadline = ppp.Earliest(out.Deadline, s.deadline())
+	for _, s := range a.timers.due(now) {
+		s.tick()
+		a.settle(s)
 	}
+	return a.flush()
+}
+
+// flush returns what has been gathered.
+func (a *AC) flush() Output {
+	out := a.out
+	a.out = Output{}
+	out.Deadline = a.timers.first()
 	return out
 }
 
-func (a *AC) packet(now time.Duration, f pppoe.Frame, p pppoe.Packet) []pppoe.Frame {
+// settle does what follows from an input to s.
+func (a *AC) settle(s *Session) {
+	if s.ended && a.sessions[s.ID] == s {
+		if !s.mute {
+			a.send(pppoe.NewPADT(a.cfg.MAC, s.Host, s.ID, ""))
+		}
+		a.remove(s, s.why)
+	}
+	if a.sessions[s.ID] == s {
+		a.timers.set(s, s.deadline())
+	}
+}
+
+// remove forgets a session and all that is its.
+func (a *AC) remove(s *Session, why string) {
+	delete(a.sessions, s.ID)
+	a.timers.set(s, 0)
+	s.unroute()
+	subs := a.cfg.Subscribers
+	if subs.perLine[s.Host]--; subs.perLine[s.Host] <= 0 {
+		delete(subs.perLine, s.Host)
+	}
+	if s.User != "" {
+		subs.left(s.User, s)
+	}
+	a.tell(s, SessionEnded, why)
+}
+
+func (a *AC) send(f pppoe.Frame) { a.out.Frames = append(a.out.Frames, f) }
+
+func (a *AC) packet(f pppoe.Frame, p pppoe.Packet) {
 	if f.EtherType == pppoe.EtherTypeSession {
 		if s := a.sessions[p.SessionID]; s != nil && s.Host == f.Src && p.Code == pppoe.SessionData {
-			return s.receive(now, p.Payload)
+			s.receive(p.Payload)
+			a.settle(s)
 		}
-		return nil
+		return
 	}
 	tags, err := pppoe.ParseTags(p.Payload)
 	if err != nil {
-		return nil
+		return
 	}
 	switch p.Code {
 	case pppoe.PADI:
-		return a.offer(f.Src, tags)
+		a.offer(f.Src, tags)
 	case pppoe.PADR:
-		return a.confirm(now, f.Src, tags)
+		a.confirm(f.Src, tags)
 	case pppoe.PADT:
 		if s := a.sessions[p.SessionID]; s != nil && s.Host == f.Src {
-			delete(a.sessions, p.SessionID)
+			a.remove(s, "PADT from the host")
 		}
 	}
-	return nil
 }
 
 // offer answers a PADI (RFC 2516 section 5.2), unless it asks for a service
 // that is not here.
-func (a *AC) offer(host pppoe.MAC, tags pppoe.Tags) []pppoe.Frame {
+func (a *AC) offer(host pppoe.MAC, tags pppoe.Tags) {
 	if !a.serves(tags) {
-		return nil
+		return
 	}
-	answer := pppoe.Tags{{Type: pppoe.ACName, Value: []byte(a.cfg.Name)}}
-	for _, s := range a.cfg.Services {
-		answer = append(answer, pppoe.Tag{Type: pppoe.ServiceName, Value: []byte(s)})
+	for _, name := range append([]string{a.cfg.Name}, a.cfg.Aliases...) {
+		answer := pppoe.Tags{{Type: pppoe.ACName, Value: []byte(name)}}
+		for _, s := range a.cfg.Services {
+			answer = append(answer, pppoe.Tag{Type: pppoe.ServiceName, Value: []byte(s)})
+		}
+		answer = append(answer, pppoe.Tag{Type: pppoe.ACCookie, Value: a.cookie(host)})
+		a.send(a.discovery(host, pppoe.PADO, 0, append(answer, echoed(tags)...)))
 	}
-	answer = append(answer, pppoe.Tag{Type: pppoe.ACCookie, Value: a.cookie(host)})
-	return []pppoe.Frame{a.discovery(host, pppoe.PADO, 0, append(answer, echoed(tags)...))}
 }
 
-// confirm answers a PADR (RFC 2516 section 5.4).
-func (a *AC) confirm(now time.Duration, host pppoe.MAC, tags pppoe.Tags) []pppoe.Frame {
+// confirm answers a PADR (RFC 2516 section 5.4). One that does not carry the
+// cookie of a PADO to the same station is not worth an answer (section 9.1).
+func (a *AC) confirm(host pppoe.MAC, tags pppoe.Tags) {
 	cookie, _ := tags.Get(pppoe.ACCookie)
 	if !hmac.Equal(cookie, a.cookie(host)) {
-		return nil
+		return
 	}
-	refuse := func(t pppoe.TagType, text string) []pppoe.Frame {
-		return []pppoe.Frame{a.discovery(host, pppoe.PADS, 0, append(pppoe.Tags{{Type: t, Value: []byte(text)}}, echoed(tags)...))}
+	refuse := func(t pppoe.TagType, text string) {
+		a.send(a.discovery(host, pppoe.PADS, 0, append(pppoe.Tags{{Type: t, Value: []byte(text)}}, echoed(tags)...)))
+		a.out.Events = append(a.out.Events, Event{AC: a.cfg.Name, Host: host, Kind: SessionRefused, Text: text})
 	}
+	subs := a.cfg.Subscribers
 	switch {
 	case !a.serves(tags):
-		return refuse(pppoe.ServiceNameError, "no such service")
+		refuse(pppoe.ServiceNameError, "no such service")
+		return
 	case a.cfg.Refuse != "":
-		return refuse(pppoe.ACSystemError, a.cfg.Refuse)
+		refuse(pppoe.ACSystemError, a.cfg.Refuse)
+		return
+	case subs.PerLine > 0 && subs.perLine[host] >= subs.PerLine:
+		refuse(pppoe.ACSystemError, "session limit of the line")
+		return
 	}
 	id, ok := a.free()
 	if !ok {
-		return refuse(pppoe.ACSystemError, "no free session")
+		refuse(pppoe.ACSystemError, "no free session")
+		return
 	}
 	s := newSession(a, host, id)
 	a.sessions[id] = s
+	subs.perLine[host]++
 	name, _ := tags.Get(pppoe.ServiceName)
-	pads := a.discovery(host, pppoe.PADS, id, append(pppoe.Tags{{Type: pppoe.ServiceName, Value: name}}, echoed(tags)...))
-	return append([]pppoe.Frame{pads}, s.start(now)...)
+	a.send(a.discovery(host, pppoe.PADS, id, append(pppoe.Tags{{Type: pppoe.ServiceName, Value: name}}, echoed(tags)...)))
+	a.tell(s, SessionBegun, "")
+	s.start()
+	a.settle(s)
 }
 
 // free returns an unused session id, going round.
@@ -207,9 +232,4 @@ func echoed(tags pppoe.Tags) pppoe.Tags {
 func (a *AC) discovery(host pppoe.MAC, code pppoe.Code, id uint16, tags pppoe.Tags) pppoe.Frame {
 	p := pppoe.Packet{Code: code, SessionID: id, Payload: tags.AppendTo(nil)}
 	return pppoe.Frame{Dst: host, Src: a.cfg.MAC, EtherType: pppoe.EtherTypeDiscovery, Payload: p.AppendTo(nil)}
-}
-
-// addressing returns what IPCP says to a login.
-func (a *AC) addressing(l Login) ipcp.Config {
-	return ipcp.Config{Address: a.cfg.Address, Assign: l.IPv4, Offer: l.DNS}
 }

@@ -54,14 +54,14 @@ func newLine(t *testing.T, change func(*session.Config, *concentrator.Config)) *
 	ac := concentrator.Config{
 		MAC: acMAC, Name: "BAS-TOKYO", Auth: []lcp.Auth{lcp.AuthPAP}, Secret: []byte("cookie"),
 		Address: netip.MustParseAddr("203.0.113.1"),
-		Logins: map[string]concentrator.Login{
+		Subscribers: concentrator.NewSubscribers(map[string]concentrator.Login{
 			"user@bizf.example.jp": {
 				Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7"),
 				DNS: [2]netip.Addr{netip.MustParseAddr("198.51.100.53"), netip.MustParseAddr("198.51.100.54")},
 			},
 			"user@bizf6.example.jp": {Password: "secret6", IPv6: true},
 			"user@both.example.jp":  {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
-		},
+		}),
 	}
 	if change != nil {
 		change(&cfg, &ac)

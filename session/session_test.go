@@ -23,7 +23,7 @@ func TestBothLoginsComeUp(t *testing.T) {
 				ac.Auth = []lcp.Auth{auth}
 				if auth == (lcp.Auth{}) {
 					ac.Auth = nil
-					ac.Logins[""] = ac.Logins[c.Username]
+					ac.Subscribers.Logins[""] = ac.Subscribers.Logins[c.Username]
 				}
 			})
 			begin := l.now
@@ -71,9 +71,9 @@ func TestAuthenticationRejectedKeepsTheACsWords(t *testing.T) {
 	for _, auth := range []lcp.Auth{lcp.AuthPAP, lcp.AuthCHAPMD5} {
 		l := newLine(t, func(c *session.Config, ac *concentrator.Config) {
 			ac.Auth = []lcp.Auth{auth}
-			login := ac.Logins[c.Username]
+			login := ac.Subscribers.Logins[c.Username]
 			login.Reject = "login limit"
-			ac.Logins[c.Username] = login
+			ac.Subscribers.Logins[c.Username] = login
 		})
 		l.command(session.Dial)
 		l.run(10 * time.Second)

@@ -55,9 +55,9 @@ func TestRejectedLoginIsTriedSlowlyAndForEver(t *testing.T) {
 				w.pass(time.Second)
 				reject := func(text string) func(*concentrator.AC, time.Duration) []pppoe.Frame {
 					return func(ac *concentrator.AC, _ time.Duration) []pppoe.Frame {
-						l := ac.Config().Logins["user@bizf.example.jp"]
+						l := ac.Config().Subscribers.Logins["user@bizf.example.jp"]
 						l.Reject = text
-						ac.Config().Logins["user@bizf.example.jp"] = l
+						ac.Config().Subscribers.Logins["user@bizf.example.jp"] = l
 						return nil
 					}
 				}
@@ -113,7 +113,7 @@ func reopen(w *world, f func(*state.Store) error) error {
 func TestRejectionsAreCountedOverRestarts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.do(func(ac *concentrator.AC, _ time.Duration) []pppoe.Frame {
-			ac.Config().Logins["user@bizf.example.jp"] = concentrator.Login{Password: "other"}
+			ac.Config().Subscribers.Logins["user@bizf.example.jp"] = concentrator.Login{Password: "other"}
 			ac.Forget()
 			return nil
 		})

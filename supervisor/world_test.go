@@ -176,11 +176,11 @@ func newWire(t *testing.T, now func() time.Duration) *wire {
 	x.ac = concentrator.New(concentrator.Config{
 		MAC: acMAC, Name: "BAS-TOKYO", Auth: []lcp.Auth{lcp.AuthPAP}, Secret: []byte("cookie"),
 		Address: netip.MustParseAddr("203.0.113.1"),
-		Logins: map[string]concentrator.Login{
+		Subscribers: concentrator.NewSubscribers(map[string]concentrator.Login{
 			"user@bizf.example.jp":  {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
 			"user@bizf6.example.jp": {Password: "secret6", IPv6: true},
 			"user@both.example.jp":  {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
-		},
+		}),
 	}, rand.New(rand.NewPCG(5, 6)))
 	go x.run()
 	return x
