@@ -258,3 +258,28 @@ func nth(p netip.Prefix, length, n int) (netip.Prefix, bool) {
 	binary.BigEndian.PutUint64(b[8:], lo)
 	return netip.PrefixFrom(netip.AddrFrom16(b), length), true
 }
+
+// RefuseNobody ends all refusals.
+func (s *Subscribers) RefuseNobody() { clear(s.refused) }
+
+// Destinations returns all addresses and prefixes that users have or may get.
+func (s *Subscribers) Destinations() []netip.Prefix {
+	var list []netip.Prefix
+	add := func(p netip.Prefix) {
+		if p.IsValid() {
+			list = append(list, p.Masked())
+		}
+	}
+	for _, l := range s.Logins {
+		if l.IPv4.IsValid() {
+			add(netip.PrefixFrom(l.IPv4, 32))
+		}
+		add(l.Block)
+		add(l.Prefix)
+	}
+	for _, r := range s.Realms {
+		add(r.IPv4)
+		add(r.Prefixes)
+	}
+	return list
+}

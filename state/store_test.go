@@ -42,7 +42,7 @@ func liveSession(t testing.TB) state.Session {
 	m := session.New(cfg, rand.New(rand.NewPCG(1, 2)))
 	ac := concentrator.New(concentrator.Config{
 		MAC: pppoe.MAC{2, 0, 0, 0, 0, 2}, Name: "BAS\x00\xff", Auth: cfg.Auth,
-		Logins: map[string]concentrator.Login{"u": {Password: "hunter22", IPv6: true}},
+		Subscribers: concentrator.NewSubscribers(map[string]concentrator.Login{"u": {Password: "hunter22", IPv6: true}}),
 	}, rand.New(rand.NewPCG(3, 4)))
 	now := time.Hour
 	frames := m.Step(now, session.Input{Command: session.Dial}).Frames

@@ -3,6 +3,7 @@ package tun
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -28,7 +29,18 @@ type Device struct {
 
 // Attach attaches to the persistent TUN device called name. The kernel allows
 // one process at a time; a second gets EBUSY.
-func Attach(name string) (*Device, error) {
+func Attach(name string) (*Device, error) { return open(name, persistent) }
+
+// Make makes a TUN device that is gone when it is closed, or when the process
+// ends. A device of that name that is there already is an error.
+func Make(name string) (*Device, error) {
+	if _, err := net.InterfaceByName(name); err == nil {
+		return nil, fmt.Errorf("TUN device %s: %w", name, os.ErrExist)
+	}
+	return open(name, func(int, string) error { return nil })
+}
+
+func open(name string, check func(fd int, name string) error) (*Device, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil, fmt.Errorf("%w: modprobe tun, or give the container the device", ErrNoDevice)
@@ -45,7 +57,7 @@ func Attach(name string) (*Device, error) {
 		err = unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderLen)
 	}
 	if err == nil {
-		err = persistent(fd, name)
+		err = check(fd, name)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -1,0 +1,302 @@
+package flets
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+
+	_ "embed" // the example
+
+	"go.yaml.in/yaml/v3"
+
+	"pppoectl/concentrator"
+	"pppoectl/lcp"
+	"pppoectl/pppoe"
+)
+
+// Example is a line with the two logins of a Flets contract, as YAML.
+//
+//go:embed example.yaml
+var Example string
+
+// Config is a line as its YAML file says it.
+type Config struct {
+	ACs      []AC             `yaml:"acs"`
+	Limits   Limits           `yaml:"limits"`
+	Lease    Lease            `yaml:"lease"`
+	Logins   map[string]Login `yaml:"logins"`
+	Realms   map[string]Realm `yaml:"realms"`
+	Behind   Behind           `yaml:"behind"`
+	Scenario []Act            `yaml:"scenario"`
+}
+
+// AC is an access concentrator.
+type AC struct {
+	Name     string     `yaml:"name"`
+	MAC      *pppoe.MAC `yaml:"mac"` // none: the interface's, or one made of it
+	Aliases  []string   `yaml:"aliases"`
+	Services []string   `yaml:"services"`
+	Auth     []string   `yaml:"auth"` // pap, chap
+	MRU      int        `yaml:"mru"`
+	Echo     Echo       `yaml:"echo"`
+	Address  netip.Addr `yaml:"address"`
+	Off      bool       `yaml:"off"` // until `ac NAME on`
+}
+
+// Echo is how a concentrator finds out that a host is gone.
+type Echo struct {
+	Interval time.Duration `yaml:"interval"`
+	Failures int           `yaml:"failures"`
+}
+
+// Limits are how many sessions there may be; 0: any number.
+type Limits struct {
+	Line  int    `yaml:"line"`
+	Login int    `yaml:"login"`
+	Busy  string `yaml:"busy"` // refuse or replace
+	Text  string `yaml:"text"` // of the refusal
+}
+
+// Lease is how long a delegated prefix is kept.
+type Lease struct {
+	T1          time.Duration `yaml:"t1"`
+	T2          time.Duration `yaml:"t2"`
+	Preferred   time.Duration `yaml:"preferred"`
+	Valid       time.Duration `yaml:"valid"`
+	RapidCommit *bool         `yaml:"rapid-commit"`
+}
+
+// Login is a user and what he gets.
+type Login struct {
+	Password     string       `yaml:"password"`
+	IPv4         netip.Addr   `yaml:"ipv4"`
+	Block        netip.Prefix `yaml:"block"`
+	IPv6         bool         `yaml:"ipv6"`
+	Prefix       netip.Prefix `yaml:"prefix"`
+	PrefixLength int          `yaml:"prefix-length"`
+	DNS          []netip.Addr `yaml:"dns"`
+	Lease        *Lease       `yaml:"lease"`
+}
+
+// Realm is what its users have in common.
+type Realm struct {
+	Password     string       `yaml:"password"`
+	IPv4         netip.Prefix `yaml:"ipv4"`
+	IPv6         bool         `yaml:"ipv6"`
+	Prefixes     netip.Prefix `yaml:"prefixes"`
+	PrefixLength int          `yaml:"prefix-length"`
+	DNS          []netip.Addr `yaml:"dns"`
+	Lease        *Lease       `yaml:"lease"`
+}
+
+// Behind is the network behind the concentrators.
+type Behind struct {
+	Namespace string         `yaml:"namespace"` // network namespace; made if it is not there; empty: where the line is
+	Device    string         `yaml:"device"`
+	Addresses []netip.Prefix `yaml:"addresses"`
+	Web       bool           `yaml:"web"` // a web server on port 80 of these addresses
+	Run       []string       `yaml:"run"` // programs, such as `iperf3 -s`
+}
+
+// Act is a fault of a scenario.
+type Act struct {
+	At time.Duration `yaml:"at"` // after the start
+	Do Command       `yaml:"do"`
+}
+
+// Parse reads a line's YAML. An error names the line and what would be right.
+func Parse(b []byte) (Config, error) {
+	var c Config
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, said(err)
+	}
+	return c, c.check()
+}
+
+var (
+	unknownField = regexp.MustCompile(`field (\S+) not found in type .*`)
+	wrongType    = regexp.MustCompile("cannot unmarshal !!\\w+ `?([^`]*)`? into (\\S+)")
+)
+
+// said puts what the YAML library says about Go types into words for whoever
+// wrote the file.
+func said(err error) error {
+	var types *yaml.TypeError
+	if !errors.As(err, &types) {
+		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	text := unknownField.ReplaceAllString(types.Errors[0], "$1: unknown key")
+	text = wrongType.ReplaceAllString(text, "$1 is no $2")
+	return errors.New(strings.NewReplacer("time.Duration", "duration such as 10s", "flets.", "", "netip.", "").Replace(text))
+}
+
+func (c *Config) check() error {
+	if len(c.ACs) == 0 {
+		c.ACs = []AC{{}}
+	}
+	names := map[string]bool{}
+	for i := range c.ACs {
+		a := &c.ACs[i]
+		if a.Name == "" {
+			a.Name = fmt.Sprintf("BAS-%d", i+1)
+		}
+		if names[a.Name] {
+			return fmt.Errorf("acs: two are called %s", a.Name)
+		}
+		names[a.Name] = true
+		if a.MRU != 0 && (a.MRU < 128 || a.MRU > 1500) {
+			return fmt.Errorf("acs: %s: mru: %d is not within 128 and 1500", a.Name, a.MRU)
+		}
+		if a.MAC != nil && !a.MAC.Unicast() {
+			return fmt.Errorf("acs: %s: mac: %v is no station's address", a.Name, a.MAC)
+		}
+		if _, err := a.auth(); err != nil {
+			return fmt.Errorf("acs: %s: %w", a.Name, err)
+		}
+		if a.Address.IsValid() && !a.Address.Is4() {
+			return fmt.Errorf("acs: %s: address: %v is no IPv4 address", a.Name, a.Address)
+		}
+	}
+	if err := c.Lease.lease().Check(); err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	if b := c.Limits.Busy; b != "" && b != "refuse" && b != "replace" {
+		return fmt.Errorf("limits: busy: %q is neither refuse nor replace", b)
+	}
+	for name, l := range c.Logins {
+		if err := l.check(); err != nil {
+			return fmt.Errorf("logins: %s: %w", name, err)
+		}
+	}
+	for name, r := range c.Realms {
+		if err := r.check(); err != nil {
+			return fmt.Errorf("realms: %s: %w", name, err)
+		}
+	}
+	for i := 1; i < len(c.Scenario); i++ {
+		if c.Scenario[i].At < c.Scenario[i-1].At {
+			return fmt.Errorf("scenario: %v comes after %v", c.Scenario[i].At, c.Scenario[i-1].At)
+		}
+	}
+	return nil
+}
+
+func (l Login) check() error {
+	switch {
+	case l.Password == "":
+		return errors.New("password is missing")
+	case l.IPv4.IsValid() && !l.IPv4.Is4():
+		return fmt.Errorf("ipv4: %v is no IPv4 address", l.IPv4)
+	case l.Block.IsValid() && (!l.Block.Addr().Is4() || !l.IPv4.IsValid()):
+		return fmt.Errorf("block: %v needs to be IPv4, and ipv4 to be there", l.Block)
+	case !l.IPv4.IsValid() && !l.IPv6 && !l.Prefix.IsValid():
+		return errors.New("neither ipv4 nor ipv6: there is nothing to log in for")
+	}
+	return checkPrefix("prefix", l.Prefix, l.PrefixLength, l.Lease)
+}
+
+func (r Realm) check() error {
+	switch {
+	case r.Password == "":
+		return errors.New("password is missing")
+	case r.IPv4.IsValid() && !r.IPv4.Addr().Is4():
+		return fmt.Errorf("ipv4: %v is no IPv4 prefix", r.IPv4)
+	case !r.IPv4.IsValid() && !r.IPv6 && !r.Prefixes.IsValid():
+		return errors.New("neither ipv4 nor ipv6: there is nothing to log in for")
+	case r.Prefixes.IsValid() && r.PrefixLength == 0:
+		return errors.New("prefix-length is missing: how long is the prefix of each user? 56, say")
+	}
+	return checkPrefix("prefixes", r.Prefixes, r.PrefixLength, r.Lease)
+}
+
+func checkPrefix(key string, p netip.Prefix, length int, lease *Lease) error {
+	if p.IsValid() && (!p.Addr().Is6() || p != p.Masked()) {
+		return fmt.Errorf("%s: %v is no IPv6 prefix", key, p)
+	}
+	if length != 0 && (!p.IsValid() || length < p.Bits() || length > 64) {
+		return fmt.Errorf("prefix-length: %d is not within that of %s and 64", length, key)
+	}
+	if lease != nil {
+		if err := lease.lease().Check(); err != nil {
+			return fmt.Errorf("lease: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a AC) auth() ([]lcp.Auth, error) {
+	var list []lcp.Auth
+	for _, s := range a.Auth {
+		switch s {
+		case "pap":
+			list = append(list, lcp.AuthPAP)
+		case "chap":
+			list = append(list, lcp.AuthCHAPMD5)
+		default:
+			return nil, fmt.Errorf("auth: %q is neither pap nor chap", s)
+		}
+	}
+	if a.Auth == nil {
+		return []lcp.Auth{lcp.AuthPAP}, nil
+	}
+	return list, nil
+}
+
+// lease completes what was left out, which is a Flets line's.
+func (l Lease) lease() concentrator.Lease {
+	d := concentrator.DefaultLease
+	if l.Valid != 0 || l.Preferred != 0 || l.T1 != 0 || l.T2 != 0 {
+		d = concentrator.Lease{T1: l.T1, T2: l.T2, Preferred: l.Preferred, Valid: l.Valid}
+	}
+	d.NoRapidCommit = l.RapidCommit != nil && !*l.RapidCommit
+	return d
+}
+
+// subscribers returns who may log in.
+func (c Config) subscribers() *concentrator.Subscribers {
+	s := concentrator.NewSubscribers(nil)
+	s.PerLine, s.PerLogin, s.Replace, s.Busy = c.Limits.Line, c.Limits.Login, c.Limits.Busy == "replace", c.Limits.Text
+	lease := func(own *Lease) concentrator.Lease {
+		if own != nil {
+			return own.lease()
+		}
+		return c.Lease.lease()
+	}
+	for name, l := range c.Logins {
+		dns4, dns6 := servers(l.DNS)
+		s.Logins[name] = concentrator.Login{
+			Password: l.Password, IPv4: l.IPv4, Block: l.Block, DNS: dns4, IPv6: l.IPv6 || l.Prefix.IsValid(),
+			Prefix: l.Prefix, Length: l.PrefixLength, Lease: lease(l.Lease), DNS6: dns6,
+		}
+	}
+	for name, r := range c.Realms {
+		dns4, dns6 := servers(r.DNS)
+		s.Realms[name] = concentrator.Realm{
+			Password: r.Password, IPv4: r.IPv4, DNS: dns4, IPv6: r.IPv6 || r.Prefixes.IsValid(),
+			Prefixes: r.Prefixes, Length: r.PrefixLength, Lease: lease(r.Lease), DNS6: dns6,
+		}
+	}
+	return s
+}
+
+// servers splits name servers by family: two are for IPCP, the rest for DHCPv6.
+func servers(list []netip.Addr) (dns4 [2]netip.Addr, dns6 []netip.Addr) {
+	n := 0
+	for _, a := range list {
+		switch {
+		case a.Is6():
+			dns6 = append(dns6, a)
+		case n < len(dns4):
+			dns4[n] = a
+			n++
+		}
+	}
+	return dns4, dns6
+}

@@ -1,0 +1,73 @@
+package flets_test
+
+import (
+	"strings"
+	"testing"
+
+	"pppoectl/flets"
+)
+
+func TestTheExampleIsGood(t *testing.T) {
+	c, err := flets.Parse([]byte(flets.Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.ACs) != 2 || len(c.Logins) != 3 || !c.ACs[1].Off || c.Limits.Line != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestWrongConfigurationsSayWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"acss: []":                                               "line 1: acss: unknown key",
+		"limits: {line: many}":                                   `line 1: many is no int`,
+		"acs: [{echo: {interval: 10}}]":                          "line 1: 10 is no duration such as 10s",
+		"acs: [{mru: 9000}]":                                     "acs: BAS-1: mru: 9000 is not within 128 and 1500",
+		"acs: [{mac: \"01:00:5e:00:00:01\"}]":                    "acs: BAS-1: mac: 01:00:5e:00:00:01 is no station's address",
+		"acs: [{auth: [eap]}]":                                   `acs: BAS-1: auth: "eap" is neither pap nor chap`,
+		"acs: [{name: A}, {name: A}]":                            "acs: two are called A",
+		"lease: {t1: 3h, t2: 2h, valid: 4h}":                     "lease: t1 3h0m0s, t2 2h0m0s, preferred 0s, valid 4h0m0s: each must not be larger than the next",
+		"limits: {busy: maybe}":                                  `limits: busy: "maybe" is neither refuse nor replace`,
+		"logins: {u: {ipv4: 1.2.3.4}}":                           "logins: u: password is missing",
+		"logins: {u: {password: p}}":                             "logins: u: neither ipv4 nor ipv6: there is nothing to log in for",
+		"logins: {u: {password: p, prefix: 2001:db8:1::/32}}":    "logins: u: prefix: 2001:db8:1::/32 is no IPv6 prefix",
+		"realms: {r: {password: p, prefixes: 2001:db8::/32}}":    "realms: r: prefix-length is missing: how long is the prefix of each user? 56, say",
+		"scenario: [{at: 2s, do: forget}, {at: 1s, do: forget}]": "scenario: 1s comes after 2s",
+		"scenario: [{at: 2s, do: explode}]":                      `line 1: "explode" is no command; there are: drop,`,
+		"scenario:\n- {at: 2s, do: silence}":                     "line 2: silence: DURATION is missing; it is used as `silence DURATION`",
+	} {
+		_, err := flets.Parse([]byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestCommands(t *testing.T) {
+	for text, want := range map[string]string{
+		"drop":                       "",
+		"drop user@bizf.example.jp":  "",
+		"terminate all go away now":  "",
+		"refuse all 30s login limit": "",
+		"lose 10% 30s":               "",
+		"lose 10":                    "",
+		"  silence   30s ":           "",
+		"":                           "there is no command",
+		"drop a b":                   `drop: "b" is too much; it is used as ` + "`drop [LOGIN]`",
+		"lose 110%":                  `lose: "110%" is no share such as 10%`,
+		"lose NaN":                   `lose: "NaN" is no share such as 10%`,
+		"silence 30":                 `silence: "30" is no duration such as 10s`,
+		"silence -1s":                `silence: "-1s" is no duration such as 10s`,
+		"address u 2001:db8::1":      `address: "2001:db8::1" is no IPv4 address`,
+		"prefix u 2001:db8::1/56":    `prefix: "2001:db8::1/56" is no IPv6 prefix`,
+		"refuse":                     "refuse: WHO is missing; it is used as `refuse WHO DURATION [TEXT]`",
+	} {
+		c, err := flets.ParseCommand(text)
+		if want == "" && (err != nil || c.String() != strings.Join(strings.Fields(text), " ")) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%q: %v, %v, want %s", text, c, err, want)
+		}
+	}
+	if !strings.Contains(flets.Usage(), "refuse WHO DURATION [TEXT]") {
+		t.Error(flets.Usage())
+	}
+}

@@ -1,0 +1,84 @@
+// Package netspace works in other network namespaces: sockets, devices and
+// programs that a function makes there stay there.
+package netspace
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// dir is where ip keeps named namespaces.
+const dir = "/run/netns"
+
+// Path returns where the namespace called name is.
+func Path(name string) string { return filepath.Join(dir, name) }
+
+// Do calls f in the namespace at path, such as Path("lab"). What f starts in
+// other goroutines is elsewhere.
+func Do(path string, f func() error) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("network namespace %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	return visit(func() error {
+		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("network namespace %s: %w", path, err)
+		}
+		return f()
+	})
+}
+
+// visit calls f, which may move its thread to another namespace, and brings the
+// thread home. One that cannot come home is of no use to others and ends with its
+// goroutine.
+func visit(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		home, err := netns.Get()
+		if err != nil {
+			runtime.UnlockOSThread()
+			result <- err
+			return
+		}
+		defer home.Close()
+		err = f()
+		if back := netns.Set(home); back == nil {
+			runtime.UnlockOSThread()
+		}
+		result <- err
+	}()
+	return <-result
+}
+
+// Make makes a namespace called name, unless there is one, and reports whether
+// it did.
+func Make(name string) (made bool, err error) {
+	if _, err := os.Stat(Path(name)); err == nil {
+		return false, nil
+	}
+	err = visit(func() error {
+		h, err := netns.NewNamed(name)
+		if err != nil {
+			return fmt.Errorf("network namespace %s: %w", name, err)
+		}
+		return h.Close()
+	})
+	return err == nil, err
+}
+
+// Remove removes the namespace called name, if it is there.
+func Remove(name string) error {
+	err := netns.DeleteNamed(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"pppoectl/flets"
+	"pppoectl/netspace"
+	"pppoectl/pppoe"
+	"pppoectl/tun"
+)
+
+// behind is the network behind the concentrators: a TUN device with addresses,
+// and who answers there.
+type behind struct {
+	device    *tun.Device
+	namespace string // its path
+	made      string // the name of the namespace, if we made it
+	link      netlink.Link
+	routed    map[netip.Prefix]bool
+	servers   []*http.Server
+	programs  []*exec.Cmd
+}
+
+// here is this process's own network namespace.
+const here = "/proc/self/ns/net"
+
+// newBehind makes the network behind; all is gone with close, and the device with
+// the process.
+func newBehind(cfg flets.Config, destinations []netip.Prefix) (*behind, error) {
+	c := cfg.Behind
+	if c.Device == "" {
+		c.Device = "internet"
+	}
+	b := &behind{namespace: here, routed: map[netip.Prefix]bool{}}
+	if c.Namespace != "" {
+		made, err := netspace.Make(c.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		if b.namespace = netspace.Path(c.Namespace); made {
+			b.made = c.Namespace
+		}
+	}
+	mtu := pppoe.MaxMTU
+	var own []netip.Prefix
+	for _, a := range cfg.ACs {
+		if a.Address.IsValid() {
+			own = append(own, netip.PrefixFrom(a.Address, a.Address.BitLen()))
+		}
+		if a.MRU != 0 {
+			mtu = min(mtu, a.MRU)
+		}
+	}
+	err := b.do(func() (err error) {
+		if b.device, err = tun.Make(c.Device); err != nil {
+			return err
+		}
+		return b.configure(c, own, mtu)
+	})
+	if err == nil {
+		err = b.route(destinations)
+	}
+	if err == nil {
+		err = b.do(func() error { return b.populate(c) })
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+// do calls f where the device is.
+func (b *behind) do(f func() error) error { return netspace.Do(b.namespace, f) }
+
+// configure sets the device up. own are the concentrators' addresses.
+func (b *behind) configure(c flets.Behind, own []netip.Prefix, mtu int) error {
+	link, err := netlink.LinkByName(c.Device)
+	if err != nil {
+		return err
+	}
+	b.link = link
+	if err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return err
+	}
+	if err := netlink.LinkSetMTU(link, mtu); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return err
+	}
+	if b.made != "" {
+		if lo, err := netlink.LinkByName("lo"); err == nil {
+			if err := netlink.LinkSetUp(lo); err != nil {
+				return err
+			}
+		}
+		for _, name := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} { // from host to host
+			if err := os.WriteFile("/proc/sys/net/"+name, []byte("1"), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range append(slices.Clone(c.Addresses), own...) {
+		address := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}}
+		if a.Addr().Is6() {
+			address.Flags = unix.IFA_F_NODAD
+		}
+		if err := netlink.AddrReplace(link, address); err != nil {
+			return fmt.Errorf("address %v of %s: %w", a, c.Device, err)
+		}
+	}
+	return nil
+}
+
+// route sends what goes to the hosts into the device.
+func (b *behind) route(destinations []netip.Prefix) error {
+	return b.do(func() error {
+		for _, p := range destinations {
+			if b.routed[p] {
+				continue
+			}
+			r := &netlink.Route{
+				LinkIndex: b.link.Attrs().Index,
+				Dst:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
+			}
+			if err := netlink.RouteReplace(r); err != nil {
+				return fmt.Errorf("route to %v: %w", p, err)
+			}
+			b.routed[p] = true
+		}
+		return nil
+	})
+}
+
+// populate starts who answers.
+func (b *behind) populate(c flets.Behind) error {
+	for _, a := range c.Addresses {
+		if !c.Web {
+			break
+		}
+		l, err := net.Listen("tcp", netip.AddrPortFrom(a.Addr(), 80).String())
+		if err != nil {
+			return err
+		}
+		s := newWeb()
+		b.servers = append(b.servers, s)
+		go s.Serve(l)
+	}
+	for _, line := range c.Run {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		cmd := exec.Command(words[0], words[1:]...)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("behind: run: %w", err)
+		}
+		b.programs = append(b.programs, cmd)
+	}
+	return nil
+}
+
+// close ends all that newBehind made.
+func (b *behind) close() error {
+	var errs []error
+	for _, p := range b.programs {
+		p.Process.Kill()
+		p.Wait()
+	}
+	for _, s := range b.servers {
+		errs = append(errs, s.Close())
+	}
+	if b.device != nil {
+		errs = append(errs, b.device.Close())
+	}
+	if b.made != "" {
+		errs = append(errs, netspace.Remove(b.made))
+	}
+	return errors.Join(errs...)
+}
