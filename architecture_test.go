@@ -37,7 +37,8 @@ var below = map[string]string{
 	"lab/captures": "",
 	"lab/e2e":      "",
 	"fuzz":         "",
-	"cmd/pppoectl": "cause configs control line netconf pppoe state supervisor tun",
+	"demo":         "concentrator control flets simulator state",
+	"cmd/pppoectl": "cause configs control demo line netconf pppoe state supervisor tun",
 	"cmd/fletsim":  "concentrator flets simulator",
 }
 

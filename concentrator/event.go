@@ -24,8 +24,8 @@ const (
 	Renegotiated   Kind = "renegotiation" // LCP begins anew
 )
 
-// Event is something that a concentrator tells. Host's words in it are
-// untrusted: print them with %q.
+// Event is something that a concentrator tells. User is a host's word, and
+// untrusted: print it with %q.
 type Event struct {
 	AC      string    `json:"ac,omitempty"`
 	Host    pppoe.MAC `json:"host"`
@@ -51,7 +51,11 @@ func (e Event) String() string {
 	if e.User != "" {
 		fmt.Fprintf(&b, " %q", e.User)
 	}
-	if e.Text != "" {
+	switch {
+	case e.Text == "":
+	case e.AC == "":
+		fmt.Fprintf(&b, " %s", e.Text)
+	default:
 		fmt.Fprintf(&b, ": %s", e.Text)
 	}
 	return b.String()

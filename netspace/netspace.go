@@ -42,7 +42,7 @@ func visit(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		home, err := netns.Get()
+		home, err := netns.GetFromPath("/proc/thread-self/ns/net") // right in any process namespace
 		if err != nil {
 			runtime.UnlockOSThread()
 			result <- err
