@@ -5,7 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"pppoectl/pppoe"
@@ -45,8 +47,8 @@ func (a *AC) Sessions() map[uint16]*Session { return a.sessions }
 
 // Forget loses all sessions without a word, as a restart does.
 func (a *AC) Forget() {
-	for _, s := range a.sessions {
-		a.remove(s, "forgotten")
+	for _, id := range slices.Sorted(maps.Keys(a.sessions)) {
+		a.remove(a.sessions[id], "forgotten")
 	}
 }
 

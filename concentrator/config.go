@@ -20,7 +20,7 @@ type Config struct {
 	Auth     []lcp.Auth    // what it demands, the best first; none: nobody has to log in
 	MRU      int           // octets; 0: 1492
 	Echo     time.Duration // interval of its echoes; 0: none
-	Failures int           // unanswered echoes after which a host is gone; 0: 3
+	Failures int           // unanswered echoes in a row, an interval apart, after which a host is gone; 0: 3
 	Address  netip.Addr    // its own, on every session
 	Secret   []byte        // of its AC-Cookies
 	// Refuse, if set, is the text of the AC-System-Error that answers every PADR.
@@ -78,7 +78,7 @@ var DefaultLease = Lease{T1: 2 * time.Hour, T2: 3 * time.Hour, Preferred: 3*time
 
 // Check returns an error unless the lease's times are in order.
 func (l Lease) Check() error {
-	if l.T1 > l.T2 && l.T2 != 0 || l.Preferred > l.Valid || l.T2 > l.Valid || l.T1 < 0 || l.T2 < 0 || l.Preferred < 0 {
+	if l.T1 > l.T2 && l.T2 != 0 || l.T1 > l.Valid || l.Preferred > l.Valid || l.T2 > l.Valid || l.T1 < 0 || l.T2 < 0 || l.Preferred < 0 {
 		return fmt.Errorf("t1 %v, t2 %v, preferred %v, valid %v: each must not be larger than the next", l.T1, l.T2, l.Preferred, l.Valid)
 	}
 	return nil

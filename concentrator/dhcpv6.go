@@ -47,8 +47,12 @@ func (s *Subscribers) bind(now time.Duration, user string, l Login, duid []byte,
 		b = &binding{duid: string(duid), iaid: iaid, number: s.number(now, user, l)}
 	}
 	p, ok := nth(l.Prefix, l.Length, b.number)
+	if !ok && b.until != 0 { // the login has another, smaller pool by now
+		b.number = s.number(now, user, l)
+		p, ok = nth(l.Prefix, l.Length, b.number)
+	}
 	if ok && commit {
-		if b.until == 0 {
+		if !slices.Contains(s.leases[user], b) {
 			s.leases[user] = append(s.leases[user], b)
 		}
 		b.prefix, b.until = p, now+l.lease().Valid

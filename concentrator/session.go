@@ -1,6 +1,7 @@
 package concentrator
 
 import (
+	"errors"
 	"time"
 
 	"pppoectl/auth"
@@ -32,6 +33,8 @@ type Session struct {
 	ended  bool
 	why    string // it ended
 
+	admitted bool // authentication is done
+
 	routed []routed // what is sent to it
 	place  int      // in the queue of timers
 	due    time.Duration
@@ -54,7 +57,7 @@ func newSession(a *AC, host pppoe.MAC, id uint16) *Session {
 
 func (s *Session) newLink() {
 	c := s.ac.cfg
-	s.link = lcp.New(lcp.Config{MRU: c.MRU, Demand: c.Auth}, lcp.EchoConfig{Interval: c.Echo}, s.ac.rand)
+	s.link = lcp.New(lcp.Config{MRU: c.MRU, Demand: c.Auth}, lcp.EchoConfig{Interval: c.Echo, Wait: c.Echo}, s.ac.rand) // as pppd does
 }
 
 // Mute makes the session answer nothing any more, as if it had been forgotten.
@@ -184,27 +187,32 @@ func (s *Session) receive(payload []byte) {
 		s.uplink(protocol, information)
 		return
 	}
+	n := s.network(protocol)
+	server := protocol == ppp.PAP && s.pap != nil || protocol == ppp.CHAP && s.chap != nil
+	if protocol != ppp.LCP && !server && n == nil {
+		if s.admitted { // until then it is discarded (RFC 1661 section 3.5)
+			s.send(ppp.LCP, []ppp.Packet{s.link.Reject(protocol, information)})
+		}
+		return
+	}
 	p, err := ppp.ParsePacket(information)
 	if err != nil {
 		return
 	}
-	n := s.network(protocol)
 	switch {
 	case protocol == ppp.LCP:
 		s.follow(s.link.Receive(now, p))
-	case protocol == ppp.PAP && s.pap != nil:
+	case protocol == ppp.PAP:
 		out, user := s.pap.Receive(now, p)
 		s.verdict(ppp.PAP, out, user)
-	case protocol == ppp.CHAP && s.chap != nil:
+	case protocol == ppp.CHAP:
 		out, user := s.chap.Receive(now, p)
 		s.verdict(ppp.CHAP, out, user)
-	case n != nil:
+	default:
 		if p.Code == ppp.ConfigureRequest && n.State() == ppp.Closed { // given up, but the host tries again
 			s.followNetwork(protocol, n.Open(now))
 		}
 		s.followNetwork(protocol, n.Receive(now, p))
-	case s.link.Opened():
-		s.send(ppp.LCP, []ppp.Packet{s.link.Reject(protocol, information)})
 	}
 }
 
@@ -248,6 +256,11 @@ func (s *Session) follow(out lcp.Output) {
 				s.why = "LCP has ended"
 			}
 		}
+	}
+	// The host has ended the link; no PADT need follow: pppd sends none.
+	var t *ppp.TerminatedError
+	if errors.As(out.Err, &t) {
+		s.ended, s.why = true, t.Error()
 	}
 	if n := s.network(out.ProtocolRejected); n != nil {
 		s.followNetwork(out.ProtocolRejected, n.Down(s.ac.now))
@@ -313,6 +326,7 @@ func (s *Session) admit(user string) {
 	if user != "" {
 		subs.entered(user, s)
 	}
+	s.admitted = true
 	s.ac.tell(s, LoggedIn, "")
 	s.login, _ = subs.Find(user)
 	open := func(protocol ppp.Protocol, policy ppp.Policy) *ppp.Automaton {
@@ -332,7 +346,7 @@ func (s *Session) admit(user string) {
 }
 
 func (s *Session) closeNetworks() {
-	s.pap, s.chap = nil, nil
+	s.pap, s.chap, s.admitted = nil, nil, false
 	for _, p := range []ppp.Protocol{ppp.IPCP, ppp.IPv6CP} {
 		if n := s.network(p); n != nil {
 			s.followNetwork(p, n.Down(s.ac.now))

@@ -99,8 +99,10 @@ func (s *Subscribers) Known(user string) bool {
 	return ok
 }
 
-// Change changes what a user gets from now on.
+// Change changes what a user gets from now on. A member of a realm gets his place
+// in it first, so that he keeps the rest.
 func (s *Subscribers) Change(user string, f func(*Login)) {
+	s.enrol(user)
 	l, _ := s.Find(user)
 	f(&l)
 	s.Logins[user] = l
@@ -111,7 +113,7 @@ func (s *Subscribers) Change(user string, f func(*Login)) {
 func (s *Subscribers) check(now time.Duration, asking *Session, user string, valid func(secret string) bool) auth.Verdict {
 	l, ok := s.Find(user)
 	r, refused := s.refused[user]
-	if !refused {
+	if !refused || now >= r.until {
 		r, refused = s.refused[""]
 	}
 	switch {

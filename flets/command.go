@@ -67,9 +67,9 @@ func init() {
 		{"duplicate", "PERCENT [DURATION]", "double frames", impair(func(w *wire) *effect { return &w.duplicate })},
 		{"reorder", "PERCENT [DURATION]", "let frames be overtaken", impair(func(w *wire) *effect { return &w.reorder })},
 		{"clear", "", "end silence, delays, losses and refusals", clearAll},
-		{"address", "LOGIN ADDRESS", "give the login another IPv4 address from its next IPCP on", changeAddress},
+		{"address", "LOGIN ADDRESS", "give the login another IPv4 address when it next logs in", changeAddress},
 		{"prefix", "LOGIN PREFIX", "give the login another prefix from its next DHCPv6 message on", changePrefix},
-		{"rename", "AC TEXT", "give a concentrator another name", rename},
+		{"rename", "AC NAME", "give a concentrator another name", rename},
 		{"on", "AC", "switch a concentrator on", switchOn},
 		{"off", "AC", "switch a concentrator off; it forgets its sessions", switchOff},
 	}
@@ -136,6 +136,8 @@ func (c *Command) argument(arg, word string, optional bool) (err error) {
 		}
 	case "AC":
 		c.ac = word
+	case "NAME":
+		c.words = word
 	case "DURATION", "SPAN":
 		d, err := time.ParseDuration(word)
 		if err != nil || d <= 0 {
@@ -267,7 +269,7 @@ func changeAddress(l *Line, _ time.Duration, c Command) error {
 }
 
 func changePrefix(l *Line, _ time.Duration, c Command) error {
-	return l.change(c, func(g *concentrator.Login) { g.Prefix, g.Length = c.prefix, 0 })
+	return l.change(c, func(g *concentrator.Login) { g.Prefix, g.Length, g.IPv6 = c.prefix, 0, true })
 }
 
 func (l *Line) station(c Command) (*station, error) {
@@ -279,10 +281,14 @@ func (l *Line) station(c Command) (*station, error) {
 
 func rename(l *Line, _ time.Duration, c Command) error {
 	a, err := l.station(c)
-	if err == nil {
-		a.Config().Name = c.words
+	if err != nil {
+		return err
 	}
-	return err
+	if l.named(c.words) != nil {
+		return fmt.Errorf("there is a concentrator %s already", c.words)
+	}
+	a.Config().Name = c.words
+	return nil
 }
 
 func switchOn(l *Line, _ time.Duration, c Command) error {

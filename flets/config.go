@@ -154,6 +154,9 @@ func (c *Config) check() error {
 		if a.MRU != 0 && (a.MRU < 128 || a.MRU > 1500) {
 			return fmt.Errorf("acs: %s: mru: %d is not within 128 and 1500", a.Name, a.MRU)
 		}
+		if a.Echo.Interval < 0 || a.Echo.Failures < 0 {
+			return fmt.Errorf("acs: %s: echo: interval %v, failures %d: neither may be negative", a.Name, a.Echo.Interval, a.Echo.Failures)
+		}
 		if a.MAC != nil && !a.MAC.Unicast() {
 			return fmt.Errorf("acs: %s: mac: %v is no station's address", a.Name, a.MAC)
 		}
@@ -166,6 +169,9 @@ func (c *Config) check() error {
 	}
 	if err := c.Lease.lease().Check(); err != nil {
 		return fmt.Errorf("lease: %w", err)
+	}
+	if c.Limits.Line < 0 || c.Limits.Login < 0 {
+		return fmt.Errorf("limits: line %d, login %d: neither may be negative", c.Limits.Line, c.Limits.Login)
 	}
 	if b := c.Limits.Busy; b != "" && b != "refuse" && b != "replace" {
 		return fmt.Errorf("limits: busy: %q is neither refuse nor replace", b)

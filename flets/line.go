@@ -70,6 +70,7 @@ func New(cfg Config, mac pppoe.MAC, now time.Duration, rand *rand.Rand) *Line {
 // Receive takes a frame from a host. Packets of the output may share memory with
 // f.
 func (l *Line) Receive(now time.Duration, f pppoe.Frame) Output {
+	l.due(now)
 	p := passing{f, true}
 	for range l.wire.pass(now, p) {
 		l.arrive(now, p)
@@ -79,6 +80,7 @@ func (l *Line) Receive(now time.Duration, f pppoe.Frame) Output {
 
 // Carry takes an IP packet for a host from the network behind.
 func (l *Line) Carry(now time.Duration, packet []byte) Output {
+	l.due(now)
 	to := concentrator.Destination(packet)
 	for _, a := range l.acs {
 		if !a.off && to.IsValid() && a.Routed(to) {
@@ -94,6 +96,7 @@ func (l *Line) Tick(now time.Duration) Output { return l.settle(now) }
 
 // Do carries out a command.
 func (l *Line) Do(now time.Duration, c Command) (Output, error) {
+	l.due(now)
 	err := l.do(now, c)
 	return l.settle(now), err
 }
@@ -135,8 +138,9 @@ func (l *Line) collect(now time.Duration, out concentrator.Output) {
 	l.out.Events = append(l.out.Events, out.Events...)
 }
 
-// settle does what is due and returns what has been gathered.
-func (l *Line) settle(now time.Duration) Output {
+// due does what is due, apart from what concentrators do: a timer may be late, but
+// what is over must not touch the next input.
+func (l *Line) due(now time.Duration) {
 	for len(l.scenario) > 0 && l.begun+l.scenario[0].At <= now {
 		act := l.scenario[0]
 		l.scenario = l.scenario[1:]
@@ -147,14 +151,21 @@ func (l *Line) settle(now time.Duration) Output {
 	if l.full != 0 && now >= l.full {
 		l.refuseAll("", 0)
 	}
-	for _, p := range l.wire.arrived(now) {
-		l.arrive(now, p)
-	}
-	deadline := ppp.Earliest(l.wire.deadline(), l.full)
 	for _, a := range l.acs {
 		if a.offBy != 0 && now >= a.offBy {
 			a.off, a.offBy = false, 0
 		}
+	}
+	for _, p := range l.wire.arrived(now) {
+		l.arrive(now, p)
+	}
+}
+
+// settle does what is due and returns what has been gathered.
+func (l *Line) settle(now time.Duration) Output {
+	l.due(now)
+	deadline := ppp.Earliest(l.wire.deadline(), l.full)
+	for _, a := range l.acs {
 		out := a.Step(now, nil)
 		l.collect(now, out)
 		deadline = ppp.Earliest(deadline, out.Deadline, a.offBy)

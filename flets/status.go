@@ -48,7 +48,11 @@ func (l *Line) Status(now time.Duration) Status {
 		}
 	}
 	for _, o := range l.sessions("") {
-		s.Sessions = append(s.Sessions, SessionStatus{names[o], o.ID, o.Host, o.User, (now - o.Begun).Seconds(), o.Routes(), o.Traffic})
+		routes := o.Routes()
+		if routes == nil {
+			routes = []netip.Prefix{}
+		}
+		s.Sessions = append(s.Sessions, SessionStatus{names[o], o.ID, o.Host, o.User, (now - o.Begun).Seconds(), routes, o.Traffic})
 	}
 	return s
 }

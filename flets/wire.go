@@ -123,7 +123,7 @@ func (w *wire) active(now time.Duration) []string {
 		if e.by != 0 {
 			list = append(list, fmt.Sprintf("%s %v", name, e.by))
 		} else {
-			list = append(list, fmt.Sprintf("%s %g%%", name, 100*e.share))
+			list = append(list, fmt.Sprintf("%s %.10g%%", name, 100*e.share))
 		}
 	}
 	if now < w.silence {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
 
 	"pppoectl/concentrator"
 	"pppoectl/flets"
@@ -124,7 +125,7 @@ func (s *Simulator) read(c *packet.Conn) {
 	buf := make([]byte, maxFrame)
 	for failures := 0; ; {
 		n, _, err := c.ReadFrom(buf)
-		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		if errors.Is(err, unix.EBADF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) { // which one depends on the moment
 			return
 		}
 		if err != nil {
