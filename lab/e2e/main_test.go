@@ -1,5 +1,6 @@
-// Package lab_test runs pppoectl on a line with a real access concentrator:
-// rp-pppoe's pppoe-server and pppd, in a User-Mode Linux guest.
+// Package lab_test runs pppoectl on a line with a real access concentrator,
+// rp-pppoe's pppoe-server and pppd in a User-Mode Linux guest, and fletsim on a
+// line with a real client there, pppd and dhcp6c.
 package lab_test
 
 import (
@@ -14,8 +15,8 @@ import (
 	"pppoectl/labnet"
 )
 
-// program is pppoectl, built for these tests.
-var program string
+// program is pppoectl, lineProgram fletsim, both built for these tests.
+var program, lineProgram string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -37,8 +38,8 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each command would end a second later
-	program = filepath.Join(dir, "pppoectl")
-	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", program, "pppoectl/cmd/pppoectl")...)
+	program, lineProgram = filepath.Join(dir, "pppoectl"), filepath.Join(dir, "fletsim")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", dir, "pppoectl/cmd/pppoectl", "pppoectl/cmd/fletsim")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", build.Args, err, out)
 		return 1
