@@ -12,10 +12,25 @@ import (
 // apart echoes are sent while the peer is suspect.
 const EchoWait = time.Second
 
+// EchoHurry is how far apart echoes are sent in a hurry.
+const EchoHurry = 100 * time.Millisecond
+
 // EchoConfig says how the keepalive works. An Interval of zero or less switches
 // it off: the peer is then believed alive for ever.
 type EchoConfig struct {
 	Interval time.Duration
+	Wait     time.Duration // in place of EchoWait; 0: EchoWait
+}
+
+// wait is how long an echo that is sent now may take.
+func (e *echo) wait(now time.Duration) time.Duration {
+	switch {
+	case now < e.v.Hurry:
+		return EchoHurry
+	case e.cfg.Wait > 0:
+		return e.cfg.Wait
+	}
+	return EchoWait
 }
 
 // EchoVars is all that a keepalive remembers, as plain data.
@@ -28,6 +43,7 @@ type EchoVars struct {
 	Deadline   time.Duration    `json:"deadline,omitempty"`
 	Unanswered int              `json:"unanswered,omitempty"` // echoes lost in a row
 	Since      time.Duration    `json:"since,omitempty"`      // when the peer became suspect; 0: it is not
+	Hurry      time.Duration    `json:"hurry,omitempty"`      // until when echoes are sent in a hurry
 	Sent       uint64           `json:"sent,omitempty"`
 	Lost       uint64           `json:"lost,omitempty"`
 	RTT        time.Duration    `json:"rtt,omitempty"`  // of the last answered echo
@@ -53,7 +69,7 @@ func (e *echo) start(now time.Duration) {
 }
 
 func (e *echo) stop() {
-	e.v.On, e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since = false, false, 0, 0, 0
+	e.v.On, e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since, e.v.Hurry = false, false, 0, 0, 0, 0
 }
 
 // reject switches the keepalive off for a peer that does not know echoes.
@@ -64,7 +80,7 @@ func (e *echo) reject() {
 
 // pause asks nothing, and doubts nothing, until suspect or alive.
 func (e *echo) pause() {
-	e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since = false, 0, 0, 0
+	e.v.Pending, e.v.Deadline, e.v.Unanswered, e.v.Since, e.v.Hurry = false, 0, 0, 0, 0
 }
 
 // suspect asks at once, and then each second.
@@ -81,12 +97,19 @@ func (e *echo) suspect(now time.Duration) {
 	e.v.Deadline = now
 }
 
+// hurry sends echoes in quick succession until a time.
+func (e *echo) hurry(now, until time.Duration) {
+	if e.v.On && e.v.Since != 0 {
+		e.v.Hurry, e.v.Deadline = until, min(e.v.Deadline, now+EchoHurry)
+	}
+}
+
 // alive takes a sign of life.
 func (e *echo) alive(now time.Duration) {
 	if !e.v.On {
 		return
 	}
-	e.v.Unanswered, e.v.Since = 0, 0
+	e.v.Unanswered, e.v.Since, e.v.Hurry = 0, 0, 0
 	if !e.v.Pending {
 		e.v.Deadline = now + e.cfg.Interval
 	}
@@ -116,7 +139,7 @@ func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Pack
 	e.v.ID++
 	e.v.Pending = true
 	e.v.SentAt[e.v.ID%8] = now
-	e.v.Deadline = now + EchoWait
+	e.v.Deadline = now + e.wait(now)
 	e.v.Sent++
 	return []ppp.Packet{{Code: ppp.EchoRequest, ID: e.v.ID, Data: binary.BigEndian.AppendUint32(nil, magic)}}
 }

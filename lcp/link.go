@@ -107,6 +107,9 @@ func (l *Link) Pause() { l.echo.pause() }
 // Suspect says that the peer may be gone: it is asked at once.
 func (l *Link) Suspect(now time.Duration) { l.echo.suspect(now) }
 
+// Hurry asks a peer that is suspect in quick succession until a time.
+func (l *Link) Hurry(now, until time.Duration) { l.echo.hurry(now, until) }
+
 // Tick does what is due at now. received is how many data packets have come
 // from the peer so far: data counts as life.
 func (l *Link) Tick(now time.Duration, received uint64) Output {

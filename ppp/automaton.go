@@ -26,6 +26,14 @@ const (
 	eagerRequests = 16
 )
 
+// repeated is how long a Configure-Request that is the very one that we have
+// acknowledged counts as a repeated frame, or as the answer to an Ack that was
+// lost: it is acknowledged again, and the layer stays up. Two sides on a line that
+// doubles frames would else bring each other down without end. It is shorter than
+// any restart timer: a peer that begins anew with the same words gets through with
+// its second request.
+const repeated = time.Second
+
 // maxRefusals bounds the Naks and Rejects of either direction since the last
 // Ack of that direction. The RFC bounds only the Naks that we send; without a
 // common bound two sides that never agree go on for ever.
@@ -91,12 +99,21 @@ type Vars struct {
 	Pending   bool          `json:"pending,omitempty"`   // a Configure-Request of ours is unanswered
 	Heard     bool          `json:"heard,omitempty"`     // the peer has sent something since Up
 	Eager     int           `json:"eager,omitempty"`     // requests sent before it did
+	SentAt    time.Duration `json:"sent_at,omitempty"`   // when it was sent last
 	Requested []Option      `json:"requested,omitempty"` // its options
 	Sent      int           `json:"sent,omitempty"`      // Naks and Rejects sent since our last Ack
 	Refused   uint8         `json:"refused,omitempty"`   // identifier of the request that Sent counted last
 	Received  int           `json:"received,omitempty"`  // Naks and Rejects received since the last Ack
 	Closing   string        `json:"closing,omitempty"`   // text of our Terminate-Request
 	RejectID  uint8         `json:"reject_id,omitempty"` // of our last Code-Reject
+	Acked     Acked         `json:"acked"`
+}
+
+// Acked is the peer's Configure-Request that we acknowledged last.
+type Acked struct {
+	ID   uint8         `json:"id,omitempty"`
+	Data []byte        `json:"data,omitempty"`
+	At   time.Duration `json:"at,omitempty"`
 }
 
 // Automaton is the option-negotiation automaton of RFC 1661 section 4 with
@@ -122,12 +139,14 @@ func NewAutomaton(policy Policy) *Automaton {
 func (a *Automaton) Snapshot() Vars {
 	v := a.v
 	v.Requested = cloneOptions(v.Requested)
+	v.Acked.Data = bytes.Clone(v.Acked.Data)
 	return v
 }
 
 // Restore makes the automaton go on from v.
 func (a *Automaton) Restore(v Vars) {
 	v.Requested = cloneOptions(v.Requested)
+	v.Acked.Data = bytes.Clone(v.Acked.Data)
 	a.v = v
 }
 
@@ -193,7 +212,25 @@ func (a *Automaton) Receive(now time.Duration, p Packet) Output {
 	if a.v.State <= Starting {
 		return Output{Dropped: fmt.Errorf("%v in state %v", p.Code, a.v.State)}
 	}
-	a.heard(now)
+	unheard := !a.v.Heard && a.v.Pending && now > a.v.SentAt
+	a.v.Heard = true
+	out := a.receive(now, p)
+	if unheard && p.Code == ConfigureRequest && a.v.Pending && a.v.State.negotiating() {
+		out.Packets = slices.Insert(out.Packets, 0, a.repeat(now))
+	}
+	return out
+}
+
+// repeat returns our unanswered request once more. A peer whose first packet is
+// its own request may not have been there to hear ours. The copy must reach it
+// before our Ack does, and so goes out before it: to a peer that is open already
+// it would mean that all begins anew.
+func (a *Automaton) repeat(now time.Duration) Packet {
+	a.v.Deadline, a.v.SentAt = now+RestartTimer, now
+	return Packet{Code: ConfigureRequest, ID: a.v.ID, Data: AppendOptions(nil, a.v.Requested)}
+}
+
+func (a *Automaton) receive(now time.Duration, p Packet) Output {
 	switch p.Code {
 	case ConfigureRequest:
 		return a.configureRequest(now, p)
@@ -212,23 +249,15 @@ func (a *Automaton) Receive(now time.Duration, p Packet) Output {
 	return a.transition(now, evRUC, p, nil)
 }
 
-// heard notes the peer's first packet. If our request is unanswered, the peer
-// may not have been there to hear it: it is repeated soon.
-func (a *Automaton) heard(now time.Duration) {
-	if a.v.Heard {
-		return
-	}
-	a.v.Heard = true
-	if a.v.Pending && a.v.State.negotiating() {
-		a.v.Deadline = min(a.v.Deadline, now+eagerTimer)
-	}
-}
-
 // configureRequest is RFC 1661 section 5.1, receiving side.
 func (a *Automaton) configureRequest(now time.Duration, p Packet) Output {
 	options, err := ParseOptions(p.Data)
 	if err != nil {
 		return Output{Dropped: err}
+	}
+	acked := a.v.Acked
+	if a.v.State == Opened && p.ID == acked.ID && bytes.Equal(p.Data, acked.Data) && now-acked.At < repeated {
+		return Output{Packets: []Packet{{Code: ConfigureAck, ID: p.ID, Data: p.Data}}}
 	}
 	switch a.v.State {
 	case Closed, Closing, Stopping: // the answer does not depend on the options
@@ -243,6 +272,7 @@ func (a *Automaton) configureRequest(now time.Duration, p Packet) Output {
 	reply := Packet{Code: code, ID: p.ID, Data: p.Data}
 	if code == ConfigureAck {
 		a.v.Sent = 0
+		a.v.Acked = Acked{p.ID, bytes.Clone(p.Data), now}
 		return a.transition(now, evRCRPlus, p, &reply)
 	}
 	if a.v.Sent == 0 || p.ID != a.v.Refused { // else it is a copy of one that was refused already
@@ -419,7 +449,7 @@ func (a *Automaton) sendConfigureRequest(now time.Duration) Packet {
 	if wait == RestartTimer {
 		a.v.Restarts--
 	}
-	a.v.Deadline = now + wait
+	a.v.Deadline, a.v.SentAt = now+wait, now
 	return Packet{Code: ConfigureRequest, ID: a.v.ID, Data: AppendOptions(nil, a.v.Requested)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"pppoectl/ppp"
 )
@@ -309,4 +310,36 @@ func TestPolicyEndsTheNegotiation(t *testing.T) {
 			t.Errorf("error %v, want the policy's", out.Err)
 		}
 	})
+}
+
+// On a line that doubles frames, or after an Ack that was lost, the request that
+// has been acknowledged comes again: it is acknowledged again, and that is all.
+func TestRepeatedConfigureRequestKeepsTheLayerUp(t *testing.T) {
+	a, _ := in(t, ppp.Opened) // has acknowledged this request at time 0
+	request := packet(t, ppp.ConfigureRequest, 7, other)
+	for range 3 {
+		expect(t, a.Receive(time.Second-1, request), "Configure-Ack 7 010322")
+		expectState(t, a, ppp.Opened)
+	}
+}
+
+// A peer that begins anew with the same words gets through with its second
+// request; one that says anything else at once.
+func TestNewConfigureRequestInOpenedBeginsAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		at      time.Duration
+		request ppp.Packet
+	}{
+		"the same, later":    {time.Second, packet(t, ppp.ConfigureRequest, 7, other)},
+		"another identifier": {0, packet(t, ppp.ConfigureRequest, 8, other)},
+		"another value":      {0, packet(t, ppp.ConfigureRequest, 7, ours)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := in(t, ppp.Opened)
+			out := a.Receive(c.at, c.request)
+			if len(out.Changes) == 0 || out.Changes[0] != ppp.LayerDown || a.State() != ppp.AckSent {
+				t.Errorf("%s; state %v", tell(out), a.State())
+			}
+		})
+	}
 }

@@ -59,20 +59,27 @@ func TestPeerHeardAtOnceIsAskedTenTimesMore(t *testing.T) {
 	}
 }
 
-func TestFirstPacketOfThePeerHastensOurRequest(t *testing.T) {
+// A peer that begins only now has not heard our request: it is repeated, and in
+// front of our Ack, for the Ack opens the peer, to which a request would then mean
+// that all begins anew.
+func TestFirstRequestOfThePeerRepeatsOursBeforeTheAck(t *testing.T) {
 	a := ppp.NewAutomaton(&fake{Want: 0x11})
 	a.Open(0)
 	a.Up(0)
 	times, _ := ticks(a, 22)
 	now := times[21] + time.Second // two seconds of waiting are left
-	a.Receive(now, packet(t, ppp.ConfigureRequest, 7, other))
-	if got, want := a.Deadline(), now+30*ms; got != want {
+	expect(t, a.Receive(now, packet(t, ppp.ConfigureRequest, 7, other)), "Configure-Request 1 010311, Configure-Ack 7 010322")
+	if got, want := a.Deadline(), now+ppp.RestartTimer; got != want {
 		t.Errorf("next request at %v, want %v", got, want)
 	}
-	a.Tick(a.Deadline())
-	if got, want := a.Deadline(), now+30*ms+ppp.RestartTimer; got != want {
-		t.Errorf("the one after at %v, want %v", got, want)
-	}
+}
+
+// A request that was sent at this very moment reaches the peer.
+func TestRequestOfThisMomentIsNotRepeated(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	a.Up(0)
+	expect(t, a.Receive(0, packet(t, ppp.ConfigureRequest, 7, other)), "Configure-Ack 7 010322")
 }
 
 // Each Up may lead to another peer, which has to be found listening anew.

@@ -17,12 +17,21 @@ const (
 	probeInterval = 3 * time.Second
 )
 
+// Before a session is given up because an AC makes offers, it is asked for the
+// last time: echoes in quick succession, and PADIs beside them. A line that only
+// loses frames lets one of all these echoes through, one that is dead no PADO.
+const (
+	lastQuestion = time.Second
+	lastInterval = 300 * time.Millisecond // of the PADIs
+)
+
 // suspicion is what is known while the AC may be gone.
 type suspicion struct {
 	On     bool          `json:"on,omitempty"`
 	Since  time.Duration `json:"since,omitempty"`
 	Probe  time.Duration `json:"probe,omitempty"`  // when to send the next PADI
-	Answer bool          `json:"answer,omitempty"` // an AC has made an offer since
+	Answer bool          `json:"answer,omitempty"` // an AC has made an offer since, or since Asked
+	Asked  time.Duration `json:"asked,omitempty"`  // when the last question began; 0: it has not
 }
 
 // lineLost keeps the session while nothing can be said: carrier loss is not
@@ -52,8 +61,8 @@ func (s *step) lineBack() {
 }
 
 // suspicion follows the keepalive. An AC that makes offers while our echoes
-// stay unanswered has forgotten our session: it ends at once, to be dialled
-// anew. Without offers the line itself is down, and the session may still be
+// stay unanswered, the last question's too, has forgotten our session: it ends, to
+// be dialled anew. Without offers the line itself is down, and the session may still be
 // there when it comes back; it ends only after Config.DeadAfter.
 func (s *step) suspicion() {
 	if !s.v.Phase.established() || s.v.LineLost {
@@ -74,14 +83,27 @@ func (s *step) suspicion() {
 	}
 	silent := (s.now - v.Since).Round(time.Second)
 	switch {
-	case v.Answer && echo.Unanswered >= s.cfg.Failures:
+	case v.Asked != 0 && s.now >= v.Asked+lastQuestion && v.Answer:
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v, but it offers new sessions: it has lost ours", silent))
 	case s.now-v.Since >= s.cfg.DeadAfter:
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v", silent))
+	case v.Asked != 0 && s.now >= v.Asked+lastQuestion: // no offer any more: the line is down
+		v.Asked = 0
+	case v.Asked == 0 && v.Answer && echo.Unanswered >= s.cfg.Failures:
+		v.Asked, v.Answer = s.now, false
+		s.link.Hurry(s.now, s.now+lastQuestion)
+		s.probe(lastInterval)
+	case v.Asked != 0 && s.now >= v.Probe:
+		s.probe(lastInterval)
 	case echo.Unanswered >= probeAfter && s.now >= v.Probe:
-		v.Probe = s.now + probeInterval
-		s.send(pppoe.NewPADI(s.cfg.MAC, s.cfg.Discovery, s.discovery.HostUniq()))
+		s.probe(probeInterval)
 	}
+}
+
+// probe asks whether any AC answers, and says when to do so again.
+func (s *step) probe(interval time.Duration) {
+	s.v.Suspect.Probe = s.now + interval
+	s.send(pppoe.NewPADI(s.cfg.MAC, s.cfg.Discovery, s.discovery.HostUniq()))
 }
 
 // suspectDeadline returns when suspicion has to be looked at again.
@@ -89,7 +111,12 @@ func (m *Machine) suspectDeadline() time.Duration {
 	if !m.v.Suspect.On || m.v.LineLost {
 		return 0
 	}
-	return ppp.Earliest(m.v.Suspect.Probe, m.v.Suspect.Since+m.cfg.DeadAfter)
+	v := m.v.Suspect
+	d := ppp.Earliest(v.Probe, v.Since+m.cfg.DeadAfter)
+	if v.Asked != 0 {
+		d = min(d, v.Asked+lastQuestion)
+	}
+	return d
 }
 
 // probed takes the answer to a PADI of a suspect session. PADRs are never sent

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -98,5 +99,43 @@ func TestEchoOffNeverSuspects(t *testing.T) {
 	l.run(24 * time.Hour)
 	if l.has(session.Closed) || l.has(session.Suspected) {
 		t.Errorf("events %v", l.events)
+	}
+}
+
+// An idle session on a line that loses every fifth frame either way: five echoes
+// in a row get lost each few minutes, and PADOs come through. It is not to be
+// given up for that.
+func TestLossyLineKeepsItsSession(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	r := rand.New(rand.NewPCG(5, 6))
+	l.filter = func(pppoe.Frame) bool { return r.Float64() >= 0.2 }
+	l.run(6 * time.Hour)
+	if l.has(session.Closed) || l.sentCodes(pppoe.PADI) < 100 {
+		t.Errorf("%d PADIs; %v", l.sentCodes(pppoe.PADI), l.events[max(0, len(l.events)-10):])
+	}
+}
+
+// A PADO that came before the line fell silent says nothing about the session.
+func TestLineThatDiesAfterAnOfferKeepsTheSession(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	offered := false
+	l.filter = func(f pppoe.Frame) bool {
+		p, err := pppoe.ParsePacket(f.Payload)
+		if err == nil && p.Code == pppoe.PADO && !offered {
+			offered = true
+			return true
+		}
+		return f.Src == hostMAC && f.EtherType == pppoe.EtherTypeDiscovery
+	}
+	l.run(50 * time.Second)
+	if !offered || l.has(session.Closed) || !l.m.Info().Suspect {
+		t.Fatalf("offered %v, events %v", offered, l.events)
+	}
+	l.filter = nil
+	l.run(2 * time.Second)
+	if l.m.Info().Suspect || l.m.Phase() != session.Up {
+		t.Errorf("phase %q; %v", l.m.Phase(), l.events)
 	}
 }

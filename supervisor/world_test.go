@@ -51,10 +51,14 @@ var (
 )
 
 // inWorld runs f in a world whose configuration has bizf and bizf6.
-func inWorld(t *testing.T, f func(w *world)) {
+func inWorld(t *testing.T, f func(w *world)) { inWorldOf(t, configuration().Uplinks, f) }
+
+// inWorldOf runs f in a world with the given uplinks.
+func inWorldOf(t *testing.T, uplinks []configs.Uplink, f func(w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
+		w.cfg.Uplinks = uplinks
 		w.start()
 		defer w.end()
 		f(w)
@@ -158,6 +162,7 @@ type wire struct {
 
 	mu      sync.Mutex
 	ac      *concentrator.AC
+	peer    peer // what answers: ac, unless a test puts a whole line there
 	ports   map[*port]bool
 	status  line.Status
 	follows map[chan line.Status]bool
@@ -182,8 +187,14 @@ func newWire(t *testing.T, now func() time.Duration) *wire {
 			"user@both.example.jp":  {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
 		}),
 	}, rand.New(rand.NewPCG(5, 6)))
+	x.peer = x.ac
 	go x.run()
 	return x
+}
+
+// peer is the other end of the line.
+type peer interface {
+	Step(now time.Duration, f *pppoe.Frame) concentrator.Output
 }
 
 func (x *wire) close() { close(x.done) }
@@ -199,7 +210,7 @@ func (x *wire) run() {
 		case <-timer.C:
 		}
 		x.mu.Lock()
-		next := x.deliver(x.ac.Step(x.now(), nil))
+		next := x.deliver(x.peer.Step(x.now(), nil))
 		x.mu.Unlock()
 		if next != 0 {
 			timer.Reset(max(next-x.now(), 0))
@@ -311,7 +322,7 @@ func (p *port) Send(f pppoe.Frame) error {
 	}
 	x.sent = append(x.sent, f)
 	if !x.drop {
-		x.deliver(x.ac.Step(x.now(), &f))
+		x.deliver(x.peer.Step(x.now(), &f))
 	}
 	x.kick()
 	return nil
