@@ -13,6 +13,7 @@ import (
 
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/rawsocket"
 	"pppoectl/tun"
 )
 
@@ -20,8 +21,9 @@ import (
 // PPP protocol field.
 const header = ethernetLen + pppoe.HeaderLen + 2
 
-// maxPacket is the largest packet that is read from either side, in octets.
-const maxPacket = 65536
+// maxPacket is the largest packet that is read from either side, in octets; more
+// than any MTU that PPPoE can have. A larger one is cut, and so dropped.
+const maxPacket = 2048
 
 // ethernetLen is the length of an Ethernet header in octets.
 const ethernetLen = 14
@@ -48,18 +50,16 @@ type portable struct {
 	wg      sync.WaitGroup
 }
 
+// receiveBuffer is how much a path's socket holds while we are busy, in octets.
+const receiveBuffer = 4 << 20
+
 // NewPortable returns the portable path of a session. It reads and writes the
 // device until Close, but does not own it.
 func NewPortable(s Session, device Device) (Path, error) {
-	filter, err := bpf.Assemble(dataFilter(s))
+	conn, err := rawsocket.Listen(s.Interface, pppoe.EtherTypeSession, dataFilter(s), receiveBuffer)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := packet.Listen(&s.Interface, packet.Raw, int(pppoe.EtherTypeSession), &packet.Config{Filter: filter})
-	if err != nil {
-		return nil, err
-	}
-	setBuffer(conn)
 	if err := device.Resume(); err != nil {
 		conn.Close()
 		return nil, err
@@ -69,23 +69,6 @@ func NewPortable(s Session, device Device) (Path, error) {
 	go p.run(p.download)
 	go p.run(p.upload)
 	return p, nil
-}
-
-// receiveBuffer is how much a path's socket holds while we are busy, in octets.
-const receiveBuffer = 4 << 20
-
-// setBuffer asks for a large receive buffer; a smaller one works as well.
-func setBuffer(conn *packet.Conn) {
-	rc, err := conn.SyscallConn()
-	if err != nil {
-		return
-	}
-	rc.Control(func(fd uintptr) {
-		const soRcvBufForce = 33
-		if syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soRcvBufForce, receiveBuffer) != nil {
-			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, receiveBuffer)
-		}
-	})
 }
 
 // dataFilter admits only IP of this session, from its AC to us, untagged.

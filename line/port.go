@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/net/bpf"
 
 	"pppoectl/pppoe"
+	"pppoectl/rawsocket"
 )
 
 // queueLen is how many frames a handle holds that its owner has not taken yet;
@@ -30,21 +30,31 @@ type Port struct {
 
 	mu      sync.Mutex
 	handles map[*Handle]struct{}
+	byUniq  index[string]
+	byPeer  index[peer]
 
 	dropped atomic.Uint64
 }
+
+// receiveBuffer is how much a socket holds while we are busy, in octets: the
+// answers to a thousand sessions that begin at the same moment. A PADS that is lost
+// is a session that stays at the AC.
+const receiveBuffer = 4 << 20
 
 // openPort opens the two sockets of interface ifi.
 func openPort(ifi net.Interface) (*Port, error) {
 	if len(ifi.HardwareAddr) != 6 {
 		return nil, fmt.Errorf("%s is no Ethernet interface", ifi.Name)
 	}
-	p := &Port{Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), handles: map[*Handle]struct{}{}, done: make(chan struct{})}
+	p := &Port{
+		Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), done: make(chan struct{}),
+		handles: map[*Handle]struct{}{}, byUniq: index[string]{}, byPeer: index[peer]{},
+	}
 	var err error
-	if p.discovery, err = listen(&ifi, pppoe.EtherTypeDiscovery, discoveryFilter()); err != nil {
+	if p.discovery, err = rawsocket.Listen(ifi, pppoe.EtherTypeDiscovery, discoveryFilter(), receiveBuffer); err != nil {
 		return nil, err
 	}
-	if p.session, err = listen(&ifi, pppoe.EtherTypeSession, controlFilter()); err != nil {
+	if p.session, err = rawsocket.Listen(ifi, pppoe.EtherTypeSession, controlFilter(), receiveBuffer); err != nil {
 		p.discovery.Close()
 		return nil, err
 	}
@@ -52,16 +62,6 @@ func openPort(ifi net.Interface) (*Port, error) {
 	go p.read(p.discovery)
 	go p.read(p.session)
 	return p, nil
-}
-
-func listen(ifi *net.Interface, etherType uint16, filter []bpf.Instruction) (*packet.Conn, error) {
-	raw, err := bpf.Assemble(filter)
-	if err != nil {
-		return nil, err
-	}
-	// The filter is attached before the socket is bound, so that no other frame
-	// slips in.
-	return packet.Listen(ifi, packet.Raw, int(etherType), &packet.Config{Filter: raw})
 }
 
 // close closes the sockets and waits for their readers.
@@ -101,51 +101,86 @@ func (p *Port) read(c *packet.Conn) {
 
 // deliver hands a copy of f to the handles that it is for.
 func (p *Port) deliver(f pppoe.Frame) {
-	match := matcher(f)
+	f.Payload = append([]byte{}, f.Payload...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var copied []byte
-	for h := range p.handles {
-		if match == nil || !match(h.address) {
-			continue
-		}
-		if copied == nil {
-			copied = append([]byte{}, f.Payload...)
-			f.Payload = copied
-		}
-		select {
-		case h.frames <- f:
-		default:
-			p.dropped.Add(1)
+	n := 0
+	for _, handles := range p.addressees(f) {
+		for h := range handles {
+			n++
+			select {
+			case h.frames <- f:
+			default:
+				p.dropped.Add(1)
+			}
 		}
 	}
-	if copied == nil {
+	if n == 0 {
 		p.dropped.Add(1)
 	}
 }
 
-// matcher returns which addresses f is for; nil if for none. Answers of
-// discovery go by Host-Uniq, all else by AC and session id. Before a session has
-// its id, it gets what its AC sends.
-func matcher(f pppoe.Frame) func(Address) bool {
-	p, err := pppoe.ParsePacket(f.Payload)
+// addressees returns who f is for. Answers of discovery go by Host-Uniq, all else
+// by AC and session id. Before a session has its id, it gets what its AC sends.
+func (p *Port) addressees(f pppoe.Frame) [2]map[*Handle]struct{} {
+	var both [2]map[*Handle]struct{}
+	q, err := pppoe.ParsePacket(f.Payload)
 	if err != nil {
-		return nil
+		return both
 	}
 	switch {
-	case f.EtherType == pppoe.EtherTypeSession, p.Code == pppoe.PADT:
-		return func(a Address) bool {
-			return a.AC == f.Src && (a.Session == p.SessionID || a.Session == 0 && p.Code == pppoe.SessionData)
+	case f.EtherType == pppoe.EtherTypeSession || q.Code == pppoe.PADT:
+		both[0] = p.byPeer[peer{f.Src, q.SessionID}]
+		if q.Code == pppoe.SessionData && q.SessionID != 0 {
+			both[1] = p.byPeer[peer{f.Src, 0}]
 		}
-	case p.Code == pppoe.PADO, p.Code == pppoe.PADS:
-		tags, err := pppoe.ParseTags(p.Payload)
-		if err != nil {
-			return nil
+	case q.Code == pppoe.PADO || q.Code == pppoe.PADS:
+		if tags, err := pppoe.ParseTags(q.Payload); err == nil {
+			uniq, _ := tags.Get(pppoe.HostUniq)
+			both[0] = p.byUniq[string(uniq)]
 		}
-		uniq, _ := tags.Get(pppoe.HostUniq)
-		return func(a Address) bool { return len(uniq) > 0 && a.HostUniq == string(uniq) }
 	}
-	return nil
+	return both
+}
+
+// index finds handles by a part of their address.
+type index[K comparable] map[K]map[*Handle]struct{}
+
+func (x index[K]) add(key K, h *Handle) {
+	if x[key] == nil {
+		x[key] = map[*Handle]struct{}{}
+	}
+	x[key][h] = struct{}{}
+}
+
+func (x index[K]) remove(key K, h *Handle) {
+	delete(x[key], h)
+	if len(x[key]) == 0 {
+		delete(x, key)
+	}
+}
+
+// peer is the other end of a session.
+type peer struct {
+	ac      pppoe.MAC
+	session uint16
+}
+
+// enter makes h found by its address, which is a.
+func (p *Port) enter(h *Handle, a Address) {
+	h.address = a
+	if a.HostUniq != "" {
+		p.byUniq.add(a.HostUniq, h)
+	}
+	if a.AC != (pppoe.MAC{}) {
+		p.byPeer.add(peer{a.AC, a.Session}, h)
+	}
+}
+
+// leave makes h not be found any more.
+func (p *Port) leave(h *Handle) {
+	p.byUniq.remove(h.address.HostUniq, h)
+	p.byPeer.remove(peer{h.address.AC, h.address.Session}, h)
 }
 
 // Dropped returns how many frames nobody has taken.
@@ -176,7 +211,10 @@ func (h *Handle) Port() *Port { return h.port }
 func (h *Handle) SetAddress(a Address) {
 	h.port.mu.Lock()
 	defer h.port.mu.Unlock()
-	h.address = a
+	if h.address != a {
+		h.port.leave(h)
+		h.port.enter(h, a)
+	}
 }
 
 // Send sends a frame. It does not block for long: a packet socket's queue is
@@ -232,6 +270,7 @@ func (ps *Ports) release(h *Handle) {
 	p.mu.Lock()
 	_, held := p.handles[h]
 	delete(p.handles, h)
+	p.leave(h)
 	last := held && len(p.handles) == 0
 	p.mu.Unlock()
 	if last {

@@ -6,7 +6,8 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
+
+	"pppoectl/rawsocket"
 )
 
 // The largest frame and IP packet that are read, in octets.
@@ -25,36 +26,19 @@ const receiveBuffer = 16 << 20
 // listen opens a socket for all untagged frames of an EtherType, whomever they
 // are for: concentrators have Ethernet addresses of their own.
 func listen(ifi net.Interface, etherType uint16) (*packet.Conn, error) {
-	filter, err := bpf.Assemble([]bpf.Instruction{
+	c, err := rawsocket.Listen(ifi, etherType, []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtVLANTagPresent},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 1, SkipTrue: 3},
 		bpf.LoadExtension{Num: bpf.ExtType},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetOutgoing, SkipTrue: 1},
 		bpf.RetConstant{Val: maxFrame},
 		bpf.RetConstant{Val: 0},
-	})
+	}, receiveBuffer)
 	if err != nil {
 		return nil, err
 	}
-	c, err := packet.Listen(&ifi, packet.Raw, int(etherType), &packet.Config{Filter: filter})
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(c.SetPromiscuous(true), setBuffer(c)); err != nil {
+	if err := c.SetPromiscuous(true); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
-}
-
-// setBuffer asks for a large receive buffer; a smaller one works as well.
-func setBuffer(c *packet.Conn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) {
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-		}
-	})
 }

@@ -91,6 +91,7 @@ func (u *uplink) settleDiscovery() {
 
 // detach leaves everything as it is, for the next start.
 func (u *uplink) detach() {
+	u.s.turns.give(u.cfg.Interface, u.turn, u.s.env.Now())
 	if u.released == cause.None {
 		u.settleDiscovery()
 	}

@@ -50,6 +50,7 @@ type Supervisor struct {
 	events  *state.Events
 	journal *netconf.Journal
 	lines   lines
+	turns   turns
 
 	reloading sync.Mutex // one at a time
 

@@ -60,6 +60,10 @@ type uplink struct {
 	addrs    addresses
 	traffic  dataplane.Counters // of paths that are closed
 
+	turn   chan struct{} // a message: it may dial
+	inTurn bool          // it has asked for a turn
+	turnAt time.Duration // when to ask again, since boot; 0: not waiting for one
+
 	nextTry  time.Duration // when to dial again, since boot; 0: not waiting
 	failures int           // in a row
 	attempts int
@@ -98,8 +102,8 @@ const (
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {
 	u := &uplink{
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
-		log:    s.log.WithField("uplink", cfg.Name),
-		orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
+		log:  s.log.WithField("uplink", cfg.Name),
+		turn: make(chan struct{}, 1), orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.rememberRejection(s.cfg.Modified)
 	u.publish()
@@ -167,9 +171,13 @@ func (u *uplink) Run(ctx context.Context) {
 		case o := <-u.orders:
 			u.obey(o)
 			taken = o.taken
+		case <-u.turn:
+			u.dial()
 		case <-timer.C:
+			u.takeFrames(frames)
 			u.tick()
 		}
+		u.endTurn()
 		u.publish()
 		if taken != nil {
 			close(taken)
@@ -182,9 +190,22 @@ func (u *uplink) Run(ctx context.Context) {
 	}
 }
 
+// takeFrames takes what has come already, before a timer may call it late: the
+// process may have been kept from running.
+func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
+	for range cap(frames) {
+		select {
+		case f := <-frames:
+			u.step(session.Input{Frame: &f})
+		default:
+			return
+		}
+	}
+}
+
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(timer *time.Timer) {
-	next := ppp.Earliest(u.deadline, u.nextTry, u.carryAt, u.againAt)
+	next := ppp.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt)
 	if next == 0 {
 		timer.Stop()
 		return
@@ -261,6 +282,10 @@ func (u *uplink) tick() {
 		u.nextTry = 0
 		u.dial()
 	}
+	if u.turnAt != 0 && u.s.env.Now() >= u.turnAt {
+		u.turnAt = 0
+		u.dial()
+	}
 	if u.carryAt != 0 && u.s.env.Now() >= u.carryAt {
 		u.carry()
 	}
@@ -314,7 +339,7 @@ func (u *uplink) dial() {
 	if u.moving || !u.wanted || u.released != cause.None || u.nextTry != 0 || !u.line.Carrier || !u.idle() {
 		return
 	}
-	if u.openPort() != nil {
+	if !u.myTurn() || u.openPort() != nil {
 		return
 	}
 	// Without a device a login would be of no use, and may be one too many.
