@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pppoectl/netspace"
 )
 
 // Namespace is a throwaway network namespace, with its loopback device up.
@@ -27,7 +28,7 @@ const dir = "/run/netns"
 
 var (
 	serial atomic.Uint32
-	sweep  sync.Once
+	first  sync.Once
 	ours   = regexp.MustCompile(`^pppoectl-([0-9]+)-[0-9]+$`)
 )
 
@@ -40,12 +41,16 @@ func Supported(t testing.TB) {
 }
 
 // New makes a namespace that lives until the test ends; processes that are left
-// in it then are killed. Namespaces of test processes that have died before
-// they could clean up are removed as well. Without root the test is skipped.
+// in it then are killed. If the test process dies before it can clean up, a guard
+// does that in its place; and if the guard was killed, too, the next test process
+// that calls New. Without root the test is skipped.
 func New(t testing.TB) *Namespace {
 	t.Helper()
 	Supported(t)
-	sweep.Do(func() { Sweep(t) })
+	first.Do(func() {
+		Sweep(t)
+		guard(t)
+	})
 	n := &Namespace{fmt.Sprintf("pppoectl-%d-%d", os.Getpid(), serial.Add(1)), t}
 	run(t, exec.Command("ip", "netns", "add", n.Name))
 	t.Cleanup(func() {
@@ -56,6 +61,37 @@ func New(t testing.TB) *Namespace {
 	n.IP("link", "set", "lo", "up")
 	return n
 }
+
+// guarding removes the namespaces of a process, its argument, when its standard
+// input ends, and with them whoever is in them.
+const guarding = `read -r _
+for n in $(ls /run/netns); do
+  case $n in pppoectl-"$0"-*)
+    for p in $(ip netns pids "$n"); do kill -KILL "$p"; done
+    ip netns delete "$n";;
+  esac
+done`
+
+// guard starts a process that cleans up when this one has died, however it did: it
+// holds one end of a pipe whose other end only we have.
+func guard(t testing.TB) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command("sh", "-c", guarding, strconv.Itoa(os.Getpid()))
+	cmd.Stdin = r
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // Ctrl-C is not for it
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	alive = w
+}
+
+// alive is open as long as this process is.
+var alive *os.File
 
 // Sweep removes the namespaces of test processes that are no more.
 func Sweep(t testing.TB) {
@@ -149,39 +185,9 @@ func (n *Namespace) Run(name string, args ...string) string {
 // in other goroutines is elsewhere.
 func (n *Namespace) Do(f func()) {
 	n.t.Helper()
-	runtime.LockOSThread()
-	home, err := enter("/proc/thread-self/ns/net", filepath.Join(dir, n.Name))
-	if err != nil {
-		runtime.UnlockOSThread()
+	if err := netspace.Do(netspace.Path(n.Name), func() error { f(); return nil }); err != nil {
 		n.t.Fatal(err)
 	}
-	defer func() {
-		// A thread that cannot go home is of no use to others: it stays locked.
-		if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
-			n.t.Fatal(err)
-		}
-		unix.Close(home)
-		runtime.UnlockOSThread()
-	}()
-	f()
-}
-
-// enter moves this thread to the namespace at path, and returns an open file of
-// the one that it was in, whose path is present.
-func enter(present, path string) (home int, err error) {
-	if home, err = unix.Open(present, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		return -1, fmt.Errorf("%s: %w", present, err)
-	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		err = unix.Setns(fd, unix.CLONE_NEWNET)
-		unix.Close(fd)
-	}
-	if err != nil {
-		unix.Close(home)
-		return -1, fmt.Errorf("%s: %w", path, err)
-	}
-	return home, nil
 }
 
 // Bridge makes a bridge that forwards at once, and sets it up. ports become its

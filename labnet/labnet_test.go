@@ -96,3 +96,47 @@ func TestLeftoversOfDeadProcessesAreSwept(t *testing.T) {
 		t.Errorf("%s of a living process was swept; left: %v", own.Name, left)
 	}
 }
+
+// A test process that is killed in the middle leaves nothing: neither namespaces
+// nor processes in them.
+func TestNamespacesOfATestThatIsKilledAreGone(t *testing.T) {
+	if os.Getenv("LABNET_TO_BE_KILLED") != "" {
+		n := New(t)
+		n.Tap("ac0")
+		left := n.Command("sleep", "600")
+		if err := left.Start(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("left %d\n", left.Process.Pid)
+		select {}
+	}
+	Supported(t)
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestNamespacesOfATestThatIsKilledAreGone$")
+	cmd.Env = append(os.Environ(), "LABNET_TO_BE_KILLED=yes")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if _, err := fmt.Fscanf(out, "left %d\n", &left); err != nil {
+		t.Fatal(err)
+	}
+	if n := namespaces(t, cmd.Process.Pid); len(n) != 1 {
+		t.Errorf("its namespaces: %v", n)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	deadline := time.Now().Add(10 * time.Second)
+	for len(namespaces(t, cmd.Process.Pid)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("its namespace is still there")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", left)); err == nil {
+		t.Errorf("process %d still runs", left)
+	}
+}

@@ -41,19 +41,22 @@ func Do(path string, f func() error) error {
 func visit(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
+		err := errors.New("the goroutine has ended") // unless f returns
+		defer func() { result <- err }()
 		runtime.LockOSThread()
-		home, err := netns.GetFromPath("/proc/thread-self/ns/net") // right in any process namespace
-		if err != nil {
+		home, wrong := netns.GetFromPath("/proc/thread-self/ns/net") // right in any process namespace
+		if wrong != nil {
 			runtime.UnlockOSThread()
-			result <- err
+			err = wrong
 			return
 		}
-		defer home.Close()
+		defer func() {
+			if netns.Set(home) == nil {
+				runtime.UnlockOSThread()
+			}
+			home.Close()
+		}()
 		err = f()
-		if back := netns.Set(home); back == nil {
-			runtime.UnlockOSThread()
-		}
-		result <- err
 	}()
 	return <-result
 }
