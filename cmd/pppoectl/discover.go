@@ -65,7 +65,7 @@ func discover(ctx context.Context, w io.Writer, name, service string, wait time.
 	end := time.After(wait)
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
-	seen := map[pppoe.MAC]bool{}
+	seen := map[offer]bool{}
 	sent := time.Now()
 	if err := port.Send(padi); err != nil {
 		return err
@@ -85,24 +85,31 @@ func discover(ctx context.Context, w io.Writer, name, service string, wait time.
 				return err
 			}
 		case f := <-port.Frames():
-			if !seen[f.Src] {
-				seen[f.Src] = report(w, f, uniq, time.Since(sent), len(seen) == 0)
-			}
+			report(w, f, uniq, time.Since(sent), seen)
 		}
 	}
 }
 
-// report prints a line for the PADO in f, and reports whether it did.
-func report(w io.Writer, f pppoe.Frame, uniq []byte, after time.Duration, first bool) bool {
+// offer is what tells one answer from another: an AC may have several names.
+type offer struct {
+	ac   pppoe.MAC
+	name string
+}
+
+// report prints a line for the PADO in f, unless it has been seen.
+func report(w io.Writer, f pppoe.Frame, uniq []byte, after time.Duration, seen map[offer]bool) {
 	o, err := pppoe.ParseOffer(f, uniq)
 	var refused *pppoe.RefusedError
 	switch {
 	case errors.As(err, &refused):
 		o = pppoe.Offer{AC: f.Src, Services: []string{refused.Error()}}
 	case err != nil:
-		return false
+		return
 	}
-	if first {
+	if seen[offer{o.AC, o.Name}] || len(seen) >= maxOffers {
+		return
+	}
+	if len(seen) == 0 {
 		fmt.Fprintf(w, "%-20s %-17s %8s  %s\n", "AC", "MAC", "ANSWER", "SERVICES")
 	}
 	var services []string
@@ -114,5 +121,8 @@ func report(w io.Writer, f pppoe.Frame, uniq []byte, after time.Duration, first 
 		services = append(services, fmt.Sprintf("%q", s))
 	}
 	fmt.Fprintf(w, "%-20s %-17s %8s  %s\n", fmt.Sprintf("%q", o.Name), o.AC, after.Round(10*time.Microsecond), strings.Join(services, " "))
-	return true
+	seen[offer{o.AC, o.Name}] = true
 }
+
+// maxOffers bounds what a hostile line can make us print.
+const maxOffers = 64
