@@ -94,6 +94,8 @@ func (b *behind) configure(c flets.Behind, own []netip.Prefix, mtu int) error {
 	if err := netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 		return err
 	}
+	// Where IPv6 is switched off for new devices, ours needs it all the same.
+	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+c.Device+"/disable_ipv6", []byte("0"), 0o644)
 	if err := netlink.LinkSetMTU(link, mtu); err != nil {
 		return err
 	}

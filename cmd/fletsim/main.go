@@ -164,7 +164,7 @@ func (a *app) run(ctx context.Context, file, iface string) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	s, err := simulator.New(cfg, *ifi, a.print)
-	if errors.Is(err, os.ErrPermission) {
+	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
 		return privilegeError{fmt.Errorf("%w; run it as root", err)}
 	}
 	if err != nil {

@@ -17,21 +17,30 @@ import (
 
 	"pppoectl/concentrator"
 	"pppoectl/flets"
+	"pppoectl/labnet"
+	"pppoectl/simulator"
 )
 
-// simulated is a running fletsim: here the host is the provider, and the guest
-// the customer.
+// simulated is a running fletsim.
 type simulated struct {
 	s    *site
+	at   *labnet.Namespace
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// fletsim starts fletsim on the host's eth1 and waits until it is ready. Its line
-// is that of `fletsim example`, but for each old that is replaced by new.
+// fletsim starts fletsim on the host's eth1: the host is the provider, and the
+// guest the customer.
 func (s *site) fletsim(oldNew ...string) *simulated {
 	s.t.Helper()
-	args := []string{"-i", "eth1", "--control", s.path("f.sock"), "--json"}
+	return s.fletsimOn(s.host, "eth1", oldNew...)
+}
+
+// fletsimOn starts fletsim on an interface and waits until it is ready. Its line
+// is that of `fletsim example`, but for each old that is replaced by new.
+func (s *site) fletsimOn(at *labnet.Namespace, device string, oldNew ...string) *simulated {
+	s.t.Helper()
+	args := []string{"-i", device, "--control", s.path("f.sock"), "--json"}
 	if len(oldNew) > 0 {
 		text := flets.Example
 		for i := 0; i < len(oldNew); i += 2 {
@@ -43,7 +52,7 @@ func (s *site) fletsim(oldNew ...string) *simulated {
 		s.writeFile(s.path("line.yaml"), text)
 		args = append(args, "-c", s.path("line.yaml"))
 	}
-	f := &simulated{s: s, cmd: s.host.Command(lineProgram, args...), done: make(chan struct{})}
+	f := &simulated{s: s, at: at, cmd: at.Command(lineProgram, args...), done: make(chan struct{})}
 	out, err := os.Create(s.path("events.json"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -85,7 +94,7 @@ func (f *simulated) end() {
 	if c := f.cmd.ProcessState.ExitCode(); c != 0 {
 		f.s.t.Errorf("fletsim: exit status %d", c)
 	}
-	if links := f.s.host.IP("-o", "link"); strings.Contains(links, "internet") {
+	if links := f.at.IP("-o", "link"); strings.Contains(links, "internet") {
 		f.s.t.Errorf("fletsim has left its device: %s", links)
 	}
 }
@@ -253,5 +262,13 @@ func (s *site) part(name string, f func()) {
 	})
 	if !ok {
 		whole.FailNow()
+	}
+}
+
+// do has the line do something.
+func (f *simulated) do(command string) {
+	f.s.t.Helper()
+	if err := simulator.Dial(f.s.path("f.sock")).Do(f.s.t.Context(), command); err != nil {
+		f.s.t.Fatal(err)
 	}
 }
