@@ -58,6 +58,10 @@ func (s *step) padt(f pppoe.Frame, p pppoe.Packet) {
 
 // discovered does what follows from discovery.
 func (s *step) discovered(out pppoe.DiscoveryOutput) {
+	if s.discovery.Stage() == pppoe.Requesting { // an AC has answered: the line works
+		s.releaseStale()
+		s.v.Stale = nil
+	}
 	for _, f := range out.Frames {
 		s.send(f)
 	}

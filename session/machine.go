@@ -181,13 +181,23 @@ func (s *step) dial() {
 	if s.v.Phase != Down {
 		return
 	}
-	if stale := s.v.Stale; stale != nil {
-		s.send(pppoe.NewPADT(s.cfg.MAC, stale.AC, stale.Session, ""))
-		s.v.Stale = nil
-	}
-	s.v = vars{Phase: Discovery}
+	s.v = vars{Phase: Discovery, Stale: s.v.Stale}
+	s.releaseStale()
 	s.reset()
 	s.discovered(s.discovery.Start(s.now))
+}
+
+// releaseStale sends the PADT of a session that may still live at its AC.
+func (s *step) releaseStale() {
+	v := s.v.Stale
+	if v == nil {
+		return
+	}
+	mac := v.MAC
+	if !mac.Unicast() {
+		mac = s.cfg.MAC
+	}
+	s.send(pppoe.NewPADT(mac, v.AC, v.Session, ""))
 }
 
 // hangup ends the session by the rules: LCP terminates, then PPPoE.
@@ -239,9 +249,9 @@ func (s *step) end() {
 	for _, n := range s.networks {
 		s.networkOutput(n, n.automaton.Down(s.now))
 	}
-	var stale *Stale
+	stale := s.v.Stale           // of a discovery in which nobody has answered
 	if id != 0 && s.v.LineLost { // nobody has heard that PADT
-		stale = &Stale{offer.AC, id}
+		stale = &Stale{AC: offer.AC, Session: id}
 	}
 	reason := s.v.Reason
 	s.discovery.Stop()

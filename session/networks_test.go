@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,5 +110,43 @@ func TestSessionOfAnEarlierRunIsReleasedFirst(t *testing.T) {
 	}
 	if l.m.MAC() != hostMAC {
 		t.Error("MAC")
+	}
+}
+
+// The first frames on a line that has just come up may get lost: a switch port that
+// learns, a bridge. A stale session is released once more when the line is known to
+// work, before the AC is asked for a new one; and no more often than that.
+func TestStaleSessionIsReleasedAgainWhenTheLineWorks(t *testing.T) {
+	for name, stale := range map[string]session.Stale{
+		"our own":                      {AC: acMAC, Session: 1},
+		"of the address that we had":   {AC: acMAC, Session: 1, MAC: hostMAC},
+		"of an address that is no one": {AC: acMAC, Session: 9, MAC: hostMAC},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, nil)
+			l.up()
+			l.m, l.next = session.New(l.cfg, l.seed), 0 // it has lost its power
+			l.sent = nil
+			l.m.SetStale(stale)
+			l.cut = true
+			l.command(session.Dial)
+			l.run(2 * time.Second)
+			l.cut = false
+			var order []pppoe.Code
+			l.filter = func(f pppoe.Frame) bool {
+				if p, err := pppoe.ParsePacket(f.Payload); err == nil && f.EtherType == pppoe.EtherTypeDiscovery {
+					order = append(order, p.Code)
+				}
+				return true
+			}
+			l.run(time.Minute)
+			want := []pppoe.Code{pppoe.PADI, pppoe.PADO, pppoe.PADT, pppoe.PADR, pppoe.PADS}
+			if !slices.Equal(order, want) || l.sentCodes(pppoe.PADT) != 2 {
+				t.Errorf("%v, want %v; %d PADTs", order, want, l.sentCodes(pppoe.PADT))
+			}
+			if n := len(l.ac.Sessions()); stale.Session == 1 && n != 1 || l.m.Phase() != session.Up {
+				t.Errorf("%d sessions at the AC, phase %q", n, l.m.Phase())
+			}
+		})
 	}
 }

@@ -25,6 +25,7 @@ type Reason struct {
 type Stale struct {
 	AC      pppoe.MAC `json:"ac"`
 	Session uint16    `json:"session"`
+	MAC     pppoe.MAC `json:"mac,omitzero"` // ours at the time; zero: what it is now
 }
 
 // vars is what the machine itself remembers; its parts keep their own.
@@ -67,7 +68,7 @@ type Snapshot struct {
 // Peer returns the AC and id of the session that the AC believes in, if any.
 func (s *Snapshot) Peer() (Stale, bool) {
 	if id := s.Discovery.Session; id != 0 {
-		return Stale{s.Discovery.Offer.AC, id}, true
+		return Stale{AC: s.Discovery.Offer.AC, Session: id}, true
 	}
 	if s.Session.Stale != nil {
 		return *s.Session.Stale, true
@@ -133,7 +134,7 @@ func (m *Machine) Restore(s Snapshot) {
 }
 
 // SetStale names a session that the AC may still believe in: it is released
-// when the next one is dialled.
+// when the next one is dialled, and again when an AC is known to hear us.
 func (m *Machine) SetStale(s Stale) { m.v.Stale = &s }
 
 // Address returns what frames for this session carry: the Host-Uniq of

@@ -119,10 +119,15 @@ func (u *uplink) openPort() error {
 // renameStation ends a session whose station has another Ethernet address now:
 // to its AC it does not exist any more. The PADT still carries the old one.
 func (u *uplink) renameStation() {
+	stale, ok := u.stalePeer()
+	stale.MAC = u.machine.MAC()
 	u.moving = true
 	u.step(session.Input{Command: session.Abandon, Cause: cause.NoInterface, Text: "the line has another Ethernet address now"})
 	u.moving = false
 	u.machine = nil
+	if ok {
+		u.stale = &stale
+	}
 }
 
 // setAddress tells the port which frames are for this session.
