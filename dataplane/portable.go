@@ -10,6 +10,7 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
@@ -21,9 +22,13 @@ import (
 // PPP protocol field.
 const header = ethernetLen + pppoe.HeaderLen + 2
 
-// maxPacket is the largest packet that is read from either side, in octets; more
+// maxPacket is the largest packet that is read from the device, in octets; more
 // than any MTU that PPPoE can have. A larger one is cut, and so dropped.
 const maxPacket = 2048
+
+// maxFrame is the largest frame that is read from the line, in octets: a kernel
+// whose GRO knows PPPoE merges many into one.
+const maxFrame = 1 << 16
 
 // ethernetLen is the length of an Ethernet header in octets.
 const ethernetLen = 14
@@ -90,7 +95,7 @@ func dataFilter(s Session) []bpf.Instruction {
 		bpf.LoadAbsolute{Off: 20, Size: 2}, // PPP protocol
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ppp.IPv4), SkipTrue: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ppp.IPv6), SkipFalse: 1},
-		bpf.RetConstant{Val: maxPacket},
+		bpf.RetConstant{Val: maxFrame},
 		bpf.RetConstant{Val: 0},
 	}
 	return program
@@ -137,7 +142,12 @@ const maxFailures = 16
 
 // download carries packets from the line to the device.
 func (p *portable) download() error {
-	buf := make([]byte, maxPacket)
+	// Pages that no frame ever reaches cost nothing.
+	buf, err := unix.Mmap(-1, 0, tun.HeaderLen+maxFrame, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return fmt.Errorf("a buffer: %w", err)
+	}
+	defer unix.Munmap(buf)
 	for failures := 0; ; {
 		n, _, err := p.conn.ReadFrom(buf[tun.HeaderLen:])
 		if err != nil { // the interface went down: one error, then it works again

@@ -215,7 +215,7 @@ func (a *Automaton) Receive(now time.Duration, p Packet) Output {
 	unheard := !a.v.Heard && a.v.Pending && now > a.v.SentAt
 	a.v.Heard = true
 	out := a.receive(now, p)
-	if unheard && p.Code == ConfigureRequest && a.v.Pending && a.v.State.negotiating() {
+	if unheard && p.Code == ConfigureRequest && a.v.Pending && a.v.State.negotiating() && now > a.v.SentAt {
 		out.Packets = slices.Insert(out.Packets, 0, a.repeat(now))
 	}
 	return out

@@ -224,3 +224,13 @@ func TestEarliest(t *testing.T) {
 		}
 	}
 }
+
+// A peer that comes only after we have given up is asked once, not twice.
+func TestRequestAfterGivingUpIsSentOnce(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	a.Up(0)
+	times, _ := ticks(a, 100)
+	expectState(t, a, ppp.Stopped)
+	expect(t, a.Receive(times[len(times)-1]+time.Minute, packet(t, ppp.ConfigureRequest, 7, other)), "Configure-Request 2 010311, Configure-Ack 7 010322")
+}

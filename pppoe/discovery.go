@@ -181,7 +181,7 @@ func (d *Discovery) Receive(now time.Duration, f Frame) DiscoveryOutput {
 func (d *Discovery) offered(now time.Duration, f Frame) DiscoveryOutput {
 	o, err := ParseOffer(f, d.v.HostUniq)
 	if err == nil {
-		err = d.want.accepts(o)
+		err = d.want.Accepts(o)
 	}
 	if err == nil {
 		_, err = newPADR(d.src, d.want, d.v.HostUniq, o)

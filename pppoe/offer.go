@@ -89,8 +89,8 @@ type Want struct {
 	MaxPayload  int    // the MRU, to be announced when over MaxMTU
 }
 
-// accepts reports whether o is an offer that we may take, and if not, why.
-func (w Want) accepts(o Offer) error {
+// Accepts reports whether o is an offer that we may take, and if not, why.
+func (w Want) Accepts(o Offer) error {
 	switch {
 	case w.ACName != "" && o.Name != w.ACName:
 		return fmt.Errorf("%w: AC-Name is %q, not %q", ErrNoOffer, o.Name, w.ACName)

@@ -95,7 +95,7 @@ func (m *Machine) reset() {
 // Step feeds one input to the session and returns what follows from it. now is
 // the time since boot (CLOCK_BOOTTIME).
 func (m *Machine) Step(now time.Duration, in Input) Output {
-	s := step{Machine: m, now: now, received: in.Received}
+	s := step{Machine: m, now: now, received: in.Received, fed: in.Frame != nil}
 	switch {
 	case in.Frame != nil:
 		s.frame(*in.Frame)
@@ -112,6 +112,7 @@ type step struct {
 	*Machine
 	now      time.Duration
 	received uint64
+	fed      bool // with a frame, after which there may be more
 	out      Output
 }
 

@@ -19,10 +19,12 @@ const (
 
 // Before a session is given up because an AC makes offers, it is asked for the
 // last time: echoes in quick succession, and PADIs beside them. A line that only
-// loses frames lets one of all these echoes through, one that is dead no PADO.
+// loses frames lets one of all these echoes through, one that is dead no PADO. An AC
+// that answers few PADIs may not answer these, but a later one: then the question is
+// asked once more, and its silence is the answer.
 const (
 	lastQuestion = time.Second
-	lastInterval = 300 * time.Millisecond // of the PADIs
+	lastInterval = 450 * time.Millisecond // of the PADIs
 )
 
 // suspicion is what is known while the AC may be gone.
@@ -31,7 +33,8 @@ type suspicion struct {
 	Since  time.Duration `json:"since,omitempty"`
 	Probe  time.Duration `json:"probe,omitempty"`  // when to send the next PADI
 	Answer bool          `json:"answer,omitempty"` // an AC has made an offer since, or since Asked
-	Asked  time.Duration `json:"asked,omitempty"`  // when the last question began; 0: it has not
+	Asked  time.Duration `json:"asked,omitempty"`  // when the last question began; 0: it is not being asked
+	Times  int           `json:"times,omitempty"`  // it was asked
 }
 
 // lineLost keeps the session while nothing can be said: carrier loss is not
@@ -82,15 +85,20 @@ func (s *step) suspicion() {
 		s.tell(Event{Kind: Suspected, Cause: cause.EchoLost, Text: "an echo is unanswered; one is sent each second now"})
 	}
 	silent := (s.now - v.Since).Round(time.Second)
+	answered := v.Asked != 0 && s.now >= v.Asked+lastQuestion
+	if s.fed && (answered || s.now-v.Since >= s.cfg.DeadAfter) {
+		return // we are late, and what has come meanwhile may say that the peer lives: the timer decides
+	}
 	switch {
-	case v.Asked != 0 && s.now >= v.Asked+lastQuestion && v.Answer:
+	case answered && (v.Answer || v.Times > 1):
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v, but it offers new sessions: it has lost ours", silent))
 	case s.now-v.Since >= s.cfg.DeadAfter:
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v", silent))
-	case v.Asked != 0 && s.now >= v.Asked+lastQuestion: // no offer any more: the line is down
+	case answered: // no offer any more: the line is down
 		v.Asked = 0
 	case v.Asked == 0 && v.Answer && echo.Unanswered >= s.cfg.Failures:
 		v.Asked, v.Answer = s.now, false
+		v.Times++
 		s.link.Hurry(s.now, s.now+lastQuestion)
 		s.probe(lastInterval)
 	case v.Asked != 0 && s.now >= v.Probe:
@@ -122,7 +130,10 @@ func (m *Machine) suspectDeadline() time.Duration {
 // probed takes the answer to a PADI of a suspect session. PADRs are never sent
 // for it.
 func (s *step) probed(f pppoe.Frame) {
-	_, err := pppoe.ParseOffer(f, s.discovery.HostUniq())
+	offer, err := pppoe.ParseOffer(f, s.discovery.HostUniq())
+	if err == nil {
+		err = s.cfg.Discovery.Accepts(offer) // else there would be nobody to dial
+	}
 	if err == nil && !s.v.Suspect.On {
 		err = errors.New("PADO is not expected now")
 	}

@@ -139,3 +139,90 @@ func TestLineThatDiesAfterAnOfferKeepsTheSession(t *testing.T) {
 		t.Errorf("phase %q; %v", l.m.Phase(), l.events)
 	}
 }
+
+// The process stood still during the last question; the answers lie in its queue,
+// the PADO before the reply that saves the session.
+func TestReplyThatWaitsInTheQueueSavesTheSession(t *testing.T) {
+	for name, late := range map[string]time.Duration{"last question": 5 * time.Second, "dead-after": 2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, nil)
+			l.up()
+			held := []pppoe.Frame{}
+			l.filter = func(f pppoe.Frame) bool {
+				p, err := pppoe.ParsePacket(f.Payload)
+				pado := err == nil && f.EtherType == pppoe.EtherTypeDiscovery && p.Code == pppoe.PADO
+				if f.Src == acMAC && !(pado && l.sentCodes(pppoe.PADI) == 2) { // one comes through, to ask for the last time
+					if pado {
+						held = append([]pppoe.Frame{f}, held...)
+					} else {
+						held = append(held, f)
+					}
+					return false
+				}
+				return true
+			}
+			for range 200 { // until it asks, and a moment more
+				l.run(100 * time.Millisecond)
+				if l.sentCodes(pppoe.PADI) >= 4 {
+					break
+				}
+			}
+			l.filter = nil
+			if l.sentCodes(pppoe.PADI) < 4 || l.has(session.Closed) || len(held) < 3 {
+				t.Fatalf("%d PADIs, %d frames, %v", l.sentCodes(pppoe.PADI), len(held), l.events)
+			}
+			l.now += late // it stands still
+			for _, f := range held {
+				l.do(session.Input{Frame: &f})
+			}
+			l.run(5 * time.Second)
+			if l.has(session.Closed) || l.m.Info().Suspect {
+				t.Errorf("%v", l.events[len(l.events)-3:])
+			}
+		})
+	}
+}
+
+// An AC that has lost the session and answers few PADIs, for it limits them, is
+// found out by the second offer.
+func TestACThatAnswersFewPADIsIsFoundOut(t *testing.T) {
+	for _, each := range []time.Duration{0, 2 * time.Second, 5 * time.Second, 10 * time.Second} {
+		l := newLine(t, func(c *session.Config, _ *concentrator.Config) { c.DeadAfter = 24 * time.Hour })
+		l.up()
+		l.ac.Forget()
+		var last time.Duration
+		l.filter = func(f pppoe.Frame) bool {
+			p, err := pppoe.ParsePacket(f.Payload)
+			if err != nil || p.Code != pppoe.PADO {
+				return true
+			}
+			if last != 0 && l.now < last+each {
+				return false
+			}
+			last = l.now
+			return true
+		}
+		l.run(50 * time.Second)
+		if !l.has(session.Closed) || l.sentCodes(pppoe.PADI) > 20 {
+			t.Errorf("a PADO each %v: %d PADIs, %v", each, l.sentCodes(pppoe.PADI), l.events)
+		}
+	}
+}
+
+// A session that is pinned to an AC is not given up for the offers of another:
+// there would be nobody to dial.
+func TestOfferOfAnACThatWeMustNotTakeSaysNothing(t *testing.T) {
+	l := newLine(t, func(c *session.Config, _ *concentrator.Config) { c.Discovery.ACName = "BAS-TOKYO" })
+	l.up()
+	l.ac.Forget()
+	l.ac.Config().Name = "BAS-OTHER"
+	l.run(55 * time.Second)
+	if l.has(session.Closed) {
+		t.Errorf("%v", l.events)
+	}
+	l.ac.Config().Name = "BAS-TOKYO"
+	l.run(9 * time.Second)
+	if !l.has(session.Closed) {
+		t.Errorf("not given up for its own AC's offer: %v", l.events)
+	}
+}

@@ -59,6 +59,8 @@ func (u *uplink) stateName(info session.Info) string {
 		return control.Disabled
 	case !u.line.Carrier:
 		return control.WaitingCarrier
+	case u.turnAt != 0:
+		return control.Discovery // as soon as it is its turn
 	case u.nextTry != 0 && u.lastError != nil && u.lastError.Code == cause.DeviceFailed:
 		return control.Failed
 	}
