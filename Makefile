@@ -32,7 +32,7 @@ sessions:
 
 fuzz:
 	go test ./fuzz -run '^$$' -list 'Fuzz.*' | grep ^Fuzz | while read f; do \
-	  go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} || exit 1; done
+	  go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 100x || exit 1; done
 
 install: build
 	install -D -m 0755 bin/pppoectl $(DESTDIR)/usr/bin/pppoectl

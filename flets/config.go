@@ -130,12 +130,14 @@ var (
 func said(err error) error {
 	var types *yaml.TypeError
 	if !errors.As(err, &types) {
-		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return errors.New(oneLine(strings.TrimPrefix(err.Error(), "yaml: ")))
 	}
 	text := unknownField.ReplaceAllString(types.Errors[0], "$1: unknown key")
 	text = wrongType.ReplaceAllString(text, "$1 is no $2")
-	return errors.New(strings.NewReplacer("time.Duration", "duration such as 10s", "flets.", "", "netip.", "").Replace(text))
+	return errors.New(oneLine(strings.NewReplacer("time.Duration", "duration such as 10s", "flets.", "", "netip.", "").Replace(text)))
 }
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (c *Config) check() error {
 	if len(c.ACs) == 0 {
