@@ -10,41 +10,48 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// ping sends one echo request and returns how long its answer took.
-func ping(to *net.IPAddr, patience time.Duration) (time.Duration, error) {
+// ping sends an echo request each second until one is answered. It returns how
+// long that answer took, and how many requests had none.
+func ping(to *net.IPAddr, patience time.Duration) (rtt time.Duration, lost int, err error) {
 	network, local, protocol := "ip4:icmp", "0.0.0.0", 1
-	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: 0x7070, Seq: 1, Data: []byte("pppoectl demo")}}
+	var kind, reply icmp.Type = ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply
 	if to.IP.To4() == nil {
 		network, local, protocol = "ip6:ipv6-icmp", "::", 58
-		m.Type = ipv6.ICMPTypeEchoRequest
+		kind, reply = ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply
 	}
 	c, err := icmp.ListenPacket(network, local)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer c.Close()
-	b, err := m.Marshal(nil) // the kernel adds ICMPv6's checksum
-	if err != nil {
-		return 0, err
-	}
-	begin := time.Now()
-	if err := c.SetDeadline(begin.Add(patience)); err != nil {
-		return 0, err
-	}
-	if _, err := c.WriteTo(b, to); err != nil {
-		return 0, fmt.Errorf("ping %v: %w", to, err)
-	}
-	for buf := make([]byte, 1500); ; {
-		n, _, err := c.ReadFrom(buf)
+	const id = 0x7070
+	buf := make([]byte, 1500)
+	for end := time.Now().Add(patience); time.Now().Before(end); lost++ {
+		m := icmp.Message{Type: kind, Body: &icmp.Echo{ID: id, Seq: lost, Data: []byte("pppoectl demo")}}
+		b, err := m.Marshal(nil) // the kernel adds ICMPv6's checksum
 		if err != nil {
-			return 0, fmt.Errorf("ping %v: %w", to, err)
+			return 0, lost, err
 		}
-		answer, err := icmp.ParseMessage(protocol, buf[:n])
-		if err != nil || answer.Type != ipv4.ICMPTypeEchoReply && answer.Type != ipv6.ICMPTypeEchoReply {
-			continue
+		begin := time.Now()
+		if _, err := c.WriteTo(b, to); err != nil {
+			return 0, lost, fmt.Errorf("ping %v: %w", to, err)
 		}
-		if e, ok := answer.Body.(*icmp.Echo); ok && e.ID == 0x7070 {
-			return time.Since(begin), nil
+		if err := c.SetReadDeadline(begin.Add(time.Second)); err != nil {
+			return 0, lost, err
+		}
+		for {
+			n, _, err := c.ReadFrom(buf)
+			if err != nil {
+				break
+			}
+			answer, err := icmp.ParseMessage(protocol, buf[:n])
+			if err != nil || answer.Type != reply {
+				continue
+			}
+			if e, ok := answer.Body.(*icmp.Echo); ok && e.ID == id && e.Seq == lost {
+				return time.Since(begin), lost, nil
+			}
 		}
 	}
+	return 0, lost, fmt.Errorf("ping %v: no answer within %v", to, patience)
 }

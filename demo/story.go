@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -73,21 +74,27 @@ func (s *stage) traffic(ctx context.Context) error {
 	if u.IPv6 == nil {
 		return fmt.Errorf("bizf6 has no address")
 	}
-	peer := &net.IPAddr{IP: net.ParseIP(u.IPv6.Peer), Zone: u.Device}
-	rtt, err := ping(peer, patience)
-	if err != nil {
+	if err := s.ping(&net.IPAddr{IP: net.ParseIP(u.IPv6.Peer), Zone: u.Device}); err != nil {
 		return err
 	}
-	s.say("    ping %v: %v", peer, rtt.Round(time.Microsecond))
 	return s.web(ctx)
 }
 
 func (s *stage) ping4(context.Context) error {
-	rtt, err := ping(&net.IPAddr{IP: net.ParseIP(behindLine)}, patience)
-	if err == nil {
-		s.say("    ping %s: %v", behindLine, rtt.Round(time.Microsecond))
+	return s.ping(&net.IPAddr{IP: net.ParseIP(behindLine)})
+}
+
+func (s *stage) ping(to *net.IPAddr) error {
+	rtt, lost, err := ping(to, patience)
+	if err != nil {
+		return errors.Join(err, s.pppoectl("status"))
 	}
-	return err
+	what := ""
+	if lost > 0 {
+		what = fmt.Sprintf(", %d lost before", lost)
+	}
+	s.say("    ping %v: %v%s", to, rtt.Round(time.Microsecond), what)
+	return nil
 }
 
 // web fetches a page from behind the line.
