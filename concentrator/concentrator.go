@@ -186,6 +186,9 @@ func (a *AC) confirm(host pppoe.MAC, tags pppoe.Tags) {
 
 // free returns an unused session id, going round.
 func (a *AC) free() (uint16, bool) {
+	if len(a.sessions) >= 0xfffe {
+		return 0, false
+	}
 	for range 0xfffe {
 		if a.last++; a.last == 0xffff {
 			a.last = 1

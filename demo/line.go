@@ -51,16 +51,16 @@ func Line(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	tell := func(e concentrator.Event) {
 		json.NewEncoder(stdout).Encode(told{e, e.String()})
 	}
+	socket, err := simulator.Listen(faultSocket)
+	if err != nil {
+		return err
+	}
 	s, err := simulator.New(cfg, *ifi, tell)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	end, err := s.Serve(faultSocket)
-	if err != nil {
-		return err
-	}
-	defer end()
+	defer s.Serve(socket)()
 	tell(concentrator.Event{Kind: ready})
 	return s.Wait(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -90,9 +91,12 @@ func ParseCommand(text string) (Command, error) {
 	if len(words) == 0 {
 		return Command{}, errors.New("there is no command")
 	}
+	if text = strings.Join(words, " "); strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return Command{}, fmt.Errorf("%q has characters that cannot be printed", text)
+	}
 	for i := range verbs {
 		if verbs[i].name == words[0] {
-			c := Command{text: strings.Join(words, " "), verb: &verbs[i]}
+			c := Command{text: text, verb: &verbs[i]}
 			return c, c.parse(words[1:])
 		}
 	}
@@ -138,6 +142,7 @@ func (c *Command) argument(arg, word string, optional bool) (err error) {
 		c.ac = word
 	case "NAME":
 		c.words = word
+		return checkName(word)
 	case "DURATION", "SPAN":
 		d, err := time.ParseDuration(word)
 		if err != nil || d <= 0 {
@@ -155,11 +160,11 @@ func (c *Command) argument(arg, word string, optional bool) (err error) {
 		}
 		c.share = n / 100
 	case "ADDRESS":
-		if c.address, err = netip.ParseAddr(word); err != nil || !c.address.Is4() {
-			return fmt.Errorf("%q is no IPv4 address", word)
+		if c.address, err = netip.ParseAddr(word); err != nil || !hostAddress(c.address) {
+			return fmt.Errorf("%q is no IPv4 address of a host", word)
 		}
 	case "PREFIX":
-		if c.prefix, err = netip.ParsePrefix(word); err != nil || !c.prefix.Addr().Is6() || c.prefix != c.prefix.Masked() {
+		if c.prefix, err = netip.ParsePrefix(word); err != nil || !c.prefix.Addr().Is6() || c.prefix != c.prefix.Masked() || c.prefix.Bits() < shortestIPv6 {
 			return fmt.Errorf("%q is no IPv6 prefix", word)
 		}
 	}

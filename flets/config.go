@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	_ "embed" // the example
 
@@ -45,7 +46,7 @@ type AC struct {
 	MRU      int        `yaml:"mru"`
 	Echo     Echo       `yaml:"echo"`
 	Address  netip.Addr `yaml:"address"`
-	Off      bool       `yaml:"off"` // until `ac NAME on`
+	Off      bool       `yaml:"off"` // until `on NAME`
 }
 
 // Echo is how a concentrator finds out that a host is gone.
@@ -143,7 +144,7 @@ func (c *Config) check() error {
 	if len(c.ACs) == 0 {
 		c.ACs = []AC{{}}
 	}
-	names := map[string]bool{}
+	names, macs := map[string]bool{}, map[pppoe.MAC]bool{}
 	for i := range c.ACs {
 		a := &c.ACs[i]
 		if a.Name == "" {
@@ -153,8 +154,20 @@ func (c *Config) check() error {
 			return fmt.Errorf("acs: two are called %s", a.Name)
 		}
 		names[a.Name] = true
+		if err := checkName(a.Name); err != nil {
+			return fmt.Errorf("acs: %w", err)
+		}
+		if a.MAC != nil && macs[*a.MAC] {
+			return fmt.Errorf("acs: %s: mac: two have %v", a.Name, a.MAC)
+		}
+		if a.MAC != nil {
+			macs[*a.MAC] = true
+		}
 		if a.MRU != 0 && (a.MRU < 128 || a.MRU > 1500) {
 			return fmt.Errorf("acs: %s: mru: %d is not within 128 and 1500", a.Name, a.MRU)
+		}
+		if a.Echo.Interval > 0 && a.Echo.Interval < leastEcho {
+			return fmt.Errorf("acs: %s: echo: interval: %v is less than %v", a.Name, a.Echo.Interval, leastEcho)
 		}
 		if a.Echo.Interval < 0 || a.Echo.Failures < 0 {
 			return fmt.Errorf("acs: %s: echo: interval %v, failures %d: neither may be negative", a.Name, a.Echo.Interval, a.Echo.Failures)
@@ -165,8 +178,8 @@ func (c *Config) check() error {
 		if _, err := a.auth(); err != nil {
 			return fmt.Errorf("acs: %s: %w", a.Name, err)
 		}
-		if a.Address.IsValid() && !a.Address.Is4() {
-			return fmt.Errorf("acs: %s: address: %v is no IPv4 address", a.Name, a.Address)
+		if a.Address.IsValid() && !hostAddress(a.Address) {
+			return fmt.Errorf("acs: %s: address: %v is no IPv4 address of a host", a.Name, a.Address)
 		}
 	}
 	if err := c.Lease.lease().Check(); err != nil {
@@ -182,26 +195,67 @@ func (c *Config) check() error {
 		if err := l.check(); err != nil {
 			return fmt.Errorf("logins: %s: %w", name, err)
 		}
+		if name == "" || name == "all" || strings.ContainsAny(name, " \t\n") {
+			return fmt.Errorf("logins: %q is no name that a command could say", name)
+		}
 	}
 	for name, r := range c.Realms {
 		if err := r.check(); err != nil {
 			return fmt.Errorf("realms: %s: %w", name, err)
 		}
 	}
-	for i := 1; i < len(c.Scenario); i++ {
-		if c.Scenario[i].At < c.Scenario[i-1].At {
-			return fmt.Errorf("scenario: %v comes after %v", c.Scenario[i].At, c.Scenario[i-1].At)
+	for i, act := range c.Scenario {
+		if act.Do.verb == nil {
+			return fmt.Errorf("scenario: act %d: do is missing", i+1)
 		}
+		if act.At < 0 || i > 0 && act.At < c.Scenario[i-1].At {
+			return fmt.Errorf("scenario: act %d: at: %v is before the act before", i+1, act.At)
+		}
+	}
+	return c.Behind.check()
+}
+
+// leastEcho keeps one session from using up a processor.
+const leastEcho = 100 * time.Millisecond
+
+func (b Behind) check() error {
+	if len(b.Device) > 15 || strings.ContainsAny(b.Device, "/% \t\n:") || b.Device == "." || b.Device == ".." {
+		return fmt.Errorf("behind: device: %q is no name for a device", b.Device)
+	}
+	if b.Web && len(b.Addresses) == 0 {
+		return errors.New("behind: web: true needs addresses")
 	}
 	return nil
 }
+
+// checkName returns an error unless a concentrator may have that name.
+func checkName(name string) error {
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == ' ' }) {
+		return fmt.Errorf("%.80q is no name for a concentrator: 1 to 64 letters without blanks", name)
+	}
+	return nil
+}
+
+// hostAddress reports whether an IPv4 host may have that address.
+func hostAddress(a netip.Addr) bool {
+	return a.Is4() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// Shorter prefixes than these are mistakes: the network behind would send
+// everything to the hosts.
+const (
+	shortestIPv4 = 8
+	shortestIPv6 = 16
+)
 
 func (l Login) check() error {
 	switch {
 	case l.Password == "":
 		return errors.New("password is missing")
-	case l.IPv4.IsValid() && !l.IPv4.Is4():
-		return fmt.Errorf("ipv4: %v is no IPv4 address", l.IPv4)
+	case l.IPv4.IsValid() && !hostAddress(l.IPv4):
+		return fmt.Errorf("ipv4: %v is no IPv4 address of a host", l.IPv4)
+	case l.Block.IsValid() && l.Block.Bits() < shortestIPv4:
+		return fmt.Errorf("block: %v is too much: a /%d at most", l.Block, shortestIPv4)
 	case l.Block.IsValid() && (!l.Block.Addr().Is4() || !l.IPv4.IsValid()):
 		return fmt.Errorf("block: %v needs to be IPv4, and ipv4 to be there", l.Block)
 	case !l.IPv4.IsValid() && !l.IPv6 && !l.Prefix.IsValid():
@@ -214,8 +268,10 @@ func (r Realm) check() error {
 	switch {
 	case r.Password == "":
 		return errors.New("password is missing")
-	case r.IPv4.IsValid() && !r.IPv4.Addr().Is4():
-		return fmt.Errorf("ipv4: %v is no IPv4 prefix", r.IPv4)
+	case r.IPv4.IsValid() && !hostAddress(r.IPv4.Addr()):
+		return fmt.Errorf("ipv4: %v is no IPv4 prefix of hosts", r.IPv4)
+	case r.IPv4.IsValid() && (r.IPv4.Bits() < shortestIPv4 || r.IPv4.Bits() > 29):
+		return fmt.Errorf("ipv4: %v is no pool: its length is not within %d and 29", r.IPv4, shortestIPv4)
 	case !r.IPv4.IsValid() && !r.IPv6 && !r.Prefixes.IsValid():
 		return errors.New("neither ipv4 nor ipv6: there is nothing to log in for")
 	case r.Prefixes.IsValid() && r.PrefixLength == 0:
@@ -227,6 +283,9 @@ func (r Realm) check() error {
 func checkPrefix(key string, p netip.Prefix, length int, lease *Lease) error {
 	if p.IsValid() && (!p.Addr().Is6() || p != p.Masked()) {
 		return fmt.Errorf("%s: %v is no IPv6 prefix", key, p)
+	}
+	if p.IsValid() && p.Bits() < shortestIPv6 {
+		return fmt.Errorf("%s: %v is too much: a /%d at most", key, p, shortestIPv6)
 	}
 	if length != 0 && (!p.IsValid() || length < p.Bits() || length > 64) {
 		return fmt.Errorf("prefix-length: %d is not within that of %s and 64", length, key)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -61,11 +62,30 @@ func visit(f func() error) error {
 	return <-result
 }
 
-// Make makes a namespace called name, unless there is one, and reports whether
-// it did.
+// nsfs is the type of a file that is a namespace (linux/magic.h).
+const nsfs = 0x6e736673
+
+// Make makes a namespace called name, unless there is one, and reports whether it
+// did. A file that is none any more, since whoever had mounted it is gone, gives
+// way. Others see the namespace by its name unless this process has a mount
+// namespace of its own, as `ip netns exec` makes one.
 func Make(name string) (made bool, err error) {
-	if _, err := os.Stat(Path(name)); err == nil {
+	if name == "" || strings.ContainsAny(name, "/ ") || strings.HasPrefix(name, ".") {
+		return false, fmt.Errorf("%q is no name for a network namespace", name)
+	}
+	var fs unix.Statfs_t
+	switch info, err := os.Lstat(Path(name)); {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return false, err
+	case unix.Statfs(Path(name), &fs) == nil && fs.Type == nsfs:
 		return false, nil
+	case !info.Mode().IsRegular() || info.Size() > 0:
+		return false, fmt.Errorf("%s is no network namespace", Path(name))
+	default:
+		if err := os.Remove(Path(name)); err != nil {
+			return false, err
+		}
 	}
 	err = visit(func() error {
 		h, err := netns.NewNamed(name)

@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"pppoectl/concentrator"
 	"pppoectl/flets"
 	"pppoectl/netspace"
 	"pppoectl/pppoe"
@@ -31,6 +33,8 @@ type behind struct {
 	routed    map[netip.Prefix]bool
 	servers   []*http.Server
 	programs  []*exec.Cmd
+	ended     sync.WaitGroup // the programs
+	tell      func(concentrator.Event)
 }
 
 // here is this process's own network namespace.
@@ -38,12 +42,12 @@ const here = "/proc/self/ns/net"
 
 // newBehind makes the network behind; all is gone with close, and the device with
 // the process.
-func newBehind(cfg flets.Config, destinations []netip.Prefix) (*behind, error) {
+func newBehind(cfg flets.Config, destinations []netip.Prefix, tell func(concentrator.Event)) (*behind, error) {
 	c := cfg.Behind
 	if c.Device == "" {
 		c.Device = "internet"
 	}
-	b := &behind{namespace: here, routed: map[netip.Prefix]bool{}}
+	b := &behind{namespace: here, routed: map[netip.Prefix]bool{}, tell: tell}
 	if c.Namespace != "" {
 		made, err := netspace.Make(c.Namespace)
 		if err != nil {
@@ -130,14 +134,18 @@ func (b *behind) configure(c flets.Behind, own []netip.Prefix, mtu int) error {
 func (b *behind) route(destinations []netip.Prefix) error {
 	return b.do(func() error {
 		for _, p := range destinations {
-			if b.routed[p] {
-				continue
-			}
 			r := &netlink.Route{
 				LinkIndex: b.link.Attrs().Index,
 				Dst:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
 			}
-			if err := netlink.RouteReplace(r); err != nil {
+			err := netlink.RouteAdd(r)
+			if errors.Is(err, unix.EEXIST) && b.routed[p] {
+				continue
+			}
+			if errors.Is(err, unix.EEXIST) {
+				return fmt.Errorf("there is a route to %v already, which is not ours to change; see behind: namespace", p)
+			}
+			if err != nil {
 				return fmt.Errorf("route to %v: %w", p, err)
 			}
 			b.routed[p] = true
@@ -167,21 +175,30 @@ func (b *behind) populate(c flets.Behind) error {
 		}
 		cmd := exec.Command(words[0], words[1:]...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		// Its children end with it, and it with us.
+		cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 		if err := cmd.Start(); err != nil {
 			return fmt.Errorf("behind: run: %w", err)
 		}
 		b.programs = append(b.programs, cmd)
+		b.ended.Go(func() {
+			err := cmd.Wait()
+			b.tell(concentrator.Event{Kind: ProgramEnded, Text: fmt.Sprintf("%q: %v", line, err)})
+		})
 	}
 	return nil
 }
+
+// ProgramEnded is the kind of event that tells of the end of a program.
+const ProgramEnded concentrator.Kind = "program"
 
 // close ends all that newBehind made.
 func (b *behind) close() error {
 	var errs []error
 	for _, p := range b.programs {
-		p.Process.Kill()
-		p.Wait()
+		unix.Kill(-p.Process.Pid, unix.SIGKILL)
 	}
+	b.ended.Wait()
 	for _, s := range b.servers {
 		errs = append(errs, s.Close())
 	}

@@ -17,21 +17,37 @@ import (
 	"pppoectl/flets"
 )
 
-// Serve answers on a Unix socket until it fails or is closed by the function
-// that is returned: `POST /do` with a command as its body, `GET /status`.
-func (s *Simulator) Serve(path string) (end func() error, err error) {
-	if _, err := Dial(path).Status(context.Background()); err == nil {
-		return nil, fmt.Errorf("%s: another fletsim answers there; choose another --control", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+// Listen makes the control socket at path. One that nobody answers on any more is
+// replaced; anything else that is there is an error.
+func Listen(path string) (net.Listener, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
 		return nil, err
+	case info.Mode().Type() != os.ModeSocket:
+		return nil, fmt.Errorf("%s is there and no socket; choose another --control", path)
+	default:
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			c.Close()
+			return nil, fmt.Errorf("%s: another fletsim answers there; choose another --control", path)
+		}
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, err
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
 	old := unix.Umask(0o177) // nobody else may break the line
-	l, err := net.Listen("unix", path)
-	unix.Umask(old)
-	if err != nil {
-		return nil, err
-	}
+	defer unix.Umask(old)
+	return net.Listen("unix", path)
+}
+
+// Serve answers on a control socket until the function that is returned is called:
+// `POST /do` with a command as its body, `GET /status`.
+func (s *Simulator) Serve(l net.Listener) (end func() error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /do", func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4096))
@@ -52,8 +68,11 @@ func (s *Simulator) Serve(path string) (end func() error, err error) {
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(l)
-	return server.Close, nil
+	return server.Close
 }
+
+// ErrNotRunning is matched when nobody answers on the control socket.
+var ErrNotRunning = errors.New("no fletsim answers")
 
 // Client talks to a running simulator.
 type Client struct{ http http.Client }
@@ -92,7 +111,7 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) {
-			return nil, fmt.Errorf("no fletsim answers: %w", op)
+			return nil, fmt.Errorf("%w: %v", ErrNotRunning, op)
 		}
 		return nil, err
 	}

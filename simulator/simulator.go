@@ -23,7 +23,8 @@ import (
 // Simulator is a line that runs. It is safe for concurrent use.
 type Simulator struct {
 	began     time.Time
-	tell      func(concentrator.Event)
+	ifi       net.Interface
+	teller    *teller
 	discovery *packet.Conn
 	session   *packet.Conn
 	behind    *behind
@@ -34,17 +35,19 @@ type Simulator struct {
 	mu   sync.Mutex // of the line, and of what it sends: frames stay in order
 	line *flets.Line
 	head []byte // scratch: a packet behind the device's header
+	done bool
 }
 
-// New begins a line on an interface. tell is called for each event, one at a
-// time; it must not call back.
+// New begins a line on an interface. tell is called for events, one at a time. If
+// it is slow, or hosts make too many of them, some are left out, and it is told how
+// many.
 func New(cfg flets.Config, ifi net.Interface, tell func(concentrator.Event)) (*Simulator, error) {
 	if len(ifi.HardwareAddr) != 6 {
 		return nil, fmt.Errorf("%s is no Ethernet interface", ifi.Name)
 	}
 	var seed [32]byte
 	rand.Read(seed[:]) // never fails
-	s := &Simulator{began: time.Now(), tell: tell, failed: make(chan error, 3)}
+	s := &Simulator{began: time.Now(), ifi: ifi, teller: newTeller(tell), failed: make(chan error, 4)}
 	s.line = flets.New(cfg, pppoe.MAC(ifi.HardwareAddr), 0, mrand.New(mrand.NewChaCha8(seed)))
 	s.wake = time.AfterFunc(time.Hour, s.tick)
 	var err error
@@ -52,7 +55,7 @@ func New(cfg flets.Config, ifi net.Interface, tell func(concentrator.Event)) (*S
 		s.session, err = listen(ifi, pppoe.EtherTypeSession)
 	}
 	if err == nil {
-		s.behind, err = newBehind(cfg, s.line.Destinations())
+		s.behind, err = newBehind(cfg, s.line.Destinations(), s.teller.tell)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -77,7 +80,10 @@ func (s *Simulator) Wait(ctx context.Context) error {
 
 // Close ends the line without a word and takes away what it made.
 func (s *Simulator) Close() error {
+	s.mu.Lock()
+	s.done = true
 	s.wake.Stop()
+	s.mu.Unlock()
 	var errs []error
 	for _, c := range []*packet.Conn{s.discovery, s.session} {
 		if c != nil {
@@ -88,6 +94,7 @@ func (s *Simulator) Close() error {
 		errs = append(errs, s.behind.close())
 	}
 	s.readers.Wait()
+	s.teller.close()
 	return errors.Join(errs...)
 }
 
@@ -129,11 +136,15 @@ func (s *Simulator) read(c *packet.Conn) {
 			return
 		}
 		if err != nil {
+			time.Sleep(pause) // a socket that always fails must not spin
+			if _, gone := net.InterfaceByIndex(s.ifi.Index); gone != nil {
+				err = fmt.Errorf("there is no interface %s any more", s.ifi.Name)
+				failures = maxFailures
+			}
 			if failures++; failures > maxFailures {
 				s.failed <- fmt.Errorf("line: %w", err)
 				return
 			}
-			time.Sleep(pause)
 			continue
 		}
 		failures = 0
@@ -178,6 +189,9 @@ func (s *Simulator) carry() {
 // send sends what follows from one input. A frame that cannot be sent is lost, as
 // on any line.
 func (s *Simulator) send(out flets.Output) {
+	if s.done {
+		return
+	}
 	for _, f := range out.Frames {
 		c := s.session
 		if f.EtherType == pppoe.EtherTypeDiscovery {
@@ -190,7 +204,7 @@ func (s *Simulator) send(out flets.Output) {
 		s.behind.device.Write(s.head)
 	}
 	for _, e := range out.Events {
-		s.tell(e)
+		s.teller.tell(e)
 	}
 	if out.Deadline != 0 {
 		s.wake.Reset(max(out.Deadline-s.now(), 0))

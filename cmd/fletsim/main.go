@@ -23,14 +23,18 @@ import (
 
 // Exit statuses, as pppoectl's.
 const (
-	exitFailed    = 1
-	exitUsage     = 2
-	exitPrivilege = 3
+	exitFailed     = 1
+	exitUsage      = 2
+	exitPrivilege  = 3
+	exitNotRunning = 23
 )
 
 type usageError struct{ error }
 
 type privilegeError struct{ error }
+
+// version is set by the linker for releases.
+var version = "0.1.0-dev"
 
 const defaultControl = "/run/fletsim.sock"
 
@@ -48,6 +52,8 @@ func main() {
 		os.Exit(exitUsage)
 	case errors.As(err, &privilege):
 		os.Exit(exitPrivilege)
+	case errors.Is(err, simulator.ErrNotRunning):
+		os.Exit(exitNotRunning)
 	}
 	os.Exit(exitFailed)
 }
@@ -72,23 +78,26 @@ answers whoever dials on that interface: never run it on a network that is not y
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context(), file, iface) },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.Version = version
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Flags().StringVarP(&file, "config", "c", "", "YAML `FILE` of the line")
 	root.Flags().StringVarP(&iface, "interface", "i", "", "the interface to serve")
 	root.PersistentFlags().StringVar(&a.control, "control", defaultControl, "control socket")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
-	root.AddCommand(
-		&cobra.Command{
-			Use: "do COMMAND", Short: "have the running fletsim do something to its line; see `commands`",
-			Example: "  fletsim do drop user@bizf.example.jp\n  fletsim do lose 20% 30s",
-			Args: func(_ *cobra.Command, args []string) error {
-				_, err := flets.ParseCommand(strings.Join(args, " "))
-				return usage(err)
-			},
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return simulator.Dial(a.control).Do(cmd.Context(), strings.Join(args, " "))
-			},
+	do := &cobra.Command{
+		Use: "do COMMAND", Short: "have the running fletsim do something to its line; see `commands`",
+		Example: "  fletsim do drop user@bizf.example.jp\n  fletsim do lose 20% 30s",
+		Args: func(_ *cobra.Command, args []string) error {
+			_, err := flets.ParseCommand(strings.Join(args, " "))
+			return usage(err)
 		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return simulator.Dial(a.control).Do(cmd.Context(), strings.Join(args, " "))
+		},
+	}
+	do.Flags().SetInterspersed(false) // `do silence -1s` is a command with a mistake
+	root.AddCommand(
+		do,
 		&cobra.Command{
 			Use: "commands", Short: "list what can be done to a line", Args: noMore,
 			Run: func(*cobra.Command, []string) { fmt.Print(flets.Usage()) },
@@ -161,8 +170,18 @@ func (a *app) run(ctx context.Context, file, iface string) error {
 	if err != nil {
 		return fmt.Errorf("there is no interface %s", iface)
 	}
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	if a.control == "" {
+		return usageError{errors.New("--control: the path of a socket is missing")}
+	}
+	socket, err := simulator.Listen(a.control)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	defer socket.Close()
+	// Whoever reads our output may go away: that is an end like others.
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGPIPE)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	s, err := simulator.New(cfg, *ifi, a.print)
 	if errors.Is(err, os.ErrPermission) && os.Geteuid() != 0 {
 		return privilegeError{fmt.Errorf("%w; run it as root", err)}
@@ -170,11 +189,15 @@ func (a *app) run(ctx context.Context, file, iface string) error {
 	if err != nil {
 		return err
 	}
-	end, err := s.Serve(a.control)
-	if err != nil {
-		return errors.Join(err, s.Close())
+	end := s.Serve(socket)
+	text := fmt.Sprintf("on %s; `fletsim do COMMAND` makes it fail", iface)
+	switch {
+	case ifi.Flags&net.FlagUp == 0:
+		text += fmt.Sprintf("; %s is down: `ip link set %s up`", iface, iface)
+	case ifi.MTU < 1500:
+		text += fmt.Sprintf("; %s has an MTU of %d only", iface, ifi.MTU)
 	}
-	a.print(concentrator.Event{Kind: "ready", Text: fmt.Sprintf("on %s; `fletsim do COMMAND` makes it fail", iface)})
+	a.print(concentrator.Event{Kind: "ready", Text: text})
 	return errors.Join(s.Wait(ctx), end(), s.Close())
 }
 
