@@ -150,30 +150,51 @@ func TestDemoThatIsKilledLeavesNothing(t *testing.T) {
 }
 
 // `go run` that is killed does not tell the program that it runs.
-func TestDemoEndsWithWhoStartedIt(t *testing.T) {
+func TestDemoEndsWithGoRun(t *testing.T) {
 	t.Parallel()
-	shell := exec.Command("sh", "-c", build(t)+" demo & echo $!; wait")
-	r, w := io.Pipe()
+	build(t) // so that go run is quick, or the test skipped
+	run := exec.Command("go", "run", "pppoectl/cmd/pppoectl", "demo")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
 	out := &output{}
-	shell.Stdout = io.MultiWriter(out, w)
-	go io.Copy(io.Discard, r)
-	if err := shell.Start(); err != nil {
+	run.Stdout, run.Stderr = w, w
+	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
+	w.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		io.Copy(out, r) // until nobody has the other end any more
+	}()
 	out.await(t, "bizf is usable")
-	var pid int
-	if _, err := fmt.Sscan(out.String(), &pid); err != nil {
-		t.Fatal(err)
+	demo := children(run.Process.Pid)
+	if len(demo) != 1 {
+		t.Fatalf("go run's children: %v", demo)
 	}
-	stage := children(pid)
+	stage := children(demo[0])
 	spaces := namespaces(append(stage, children(stage[0])...))
-	shell.Process.Kill()
+	if len(spaces) != 2 {
+		t.Fatalf("its namespaces: %v", spaces)
+	}
+	run.Process.Kill()
+	run.Wait()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the demo goes on")
+	}
 	for begin := time.Now(); inUse(spaces); time.Sleep(10 * time.Millisecond) {
 		if time.Since(begin) > 10*time.Second {
-			t.Fatal("the demo goes on")
+			t.Fatal("a namespace of the demo is still in use")
 		}
 	}
-	shell.Wait()
+	if strings.Contains(out.String(), "Done;") {
+		t.Error("it went on to its end")
+	}
 }
 
 func TestDemoWithoutRootSaysWhatToDo(t *testing.T) {

@@ -20,15 +20,18 @@ const self = "/proc/self/exe"
 var ErrPrivilege = errors.New("it makes network namespaces")
 
 // Run shows the demo. stage are the arguments that make this program call Stage.
-// The stage is killed when ctx is done, and when whoever started this process has
-// died: `go run` does not pass a signal on.
-func Run(ctx context.Context, stdout, stderr io.Writer, stage ...string) error {
+// The stage is killed when ctx is done and, if child says so, when whoever started
+// this process has died: `go run` does not pass SIGKILL on. What the stage says of
+// its failure, it says itself: the error is an *exec.ExitError then.
+func Run(ctx context.Context, stdout, stderr io.Writer, child bool, stage ...string) error {
 	// The kernel kills the stage when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go orphaned(ctx, cancel)
+	if child {
+		go orphaned(ctx, cancel)
+	}
 	cmd := exec.CommandContext(ctx, self, stage...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{

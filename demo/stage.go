@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -70,7 +71,10 @@ func Stage(ctx context.Context, stdout, stderr *os.File, line ...string) error {
 	if err := s.startLine(stderr, line); err != nil {
 		return err
 	}
-	return s.play(ctx, stderr)
+	if err := s.until(ctx, "the cable is plugged in", carrier); err != nil {
+		return err
+	}
+	return s.play(ctx)
 }
 
 // ownFiles puts a file system in memory over /run, which nobody else sees.
@@ -87,6 +91,15 @@ func ownFiles() error {
 		return err
 	}
 	return os.WriteFile(configFile, []byte(configuration), 0o600)
+}
+
+// carrier returns an error until the host's end of the cable is usable.
+func carrier() error {
+	ifi, err := net.InterfaceByName(hostEnd)
+	if err == nil && ifi.Flags&net.FlagRunning == 0 {
+		err = errors.New("no carrier")
+	}
+	return err
 }
 
 func terminal(f *os.File) bool {

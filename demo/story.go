@@ -21,7 +21,7 @@ const (
 )
 
 // play is the story.
-func (s *stage) play(ctx context.Context, stderr io.Writer) error {
+func (s *stage) play(ctx context.Context) error {
 	s.step("A router (eth1) and a Flets line, joined by a cable, in namespaces of their own: nothing of this reaches your network.")
 	select {
 	case <-s.ready:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -117,14 +118,39 @@ func (Linux) SetDown(device string) error {
 	return netlink.LinkSetDown(link)
 }
 
-// AddAddress adds an address. No duplicate is looked for: on a PPP link
-// negotiation has settled that (RFC 5072 section 5).
+// AddAddress adds an address, and returns when it can be used. No duplicate is
+// looked for: on a PPP link negotiation has settled that (RFC 5072 section 5).
 func (Linux) AddAddress(device string, a Address) error {
 	link, err := netlink.LinkByName(device)
 	if err != nil {
 		return err
 	}
-	return ignore(netlink.AddrAdd(link, address(a)), unix.EEXIST)
+	if err := ignore(netlink.AddrAdd(link, address(a)), unix.EEXIST); err != nil {
+		return err
+	}
+	if a.Address.Addr().Is6() {
+		awaitLocal(a.Address.Addr())
+	}
+	return nil
+}
+
+// A new IPv6 address is a source at once, but a worker of the kernel makes it a
+// destination later: until then an answer is dropped.
+const (
+	localPatience = time.Second
+	localPause    = time.Millisecond
+)
+
+// awaitLocal waits until packets for a new IPv6 address are taken. On a device
+// that is down they are not, which is no error.
+func awaitLocal(a netip.Addr) {
+	want := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Dst: ipNet(netip.PrefixFrom(a, 128)), Type: unix.RTN_LOCAL}
+	for end := time.Now().Add(localPatience); time.Now().Before(end); time.Sleep(localPause) {
+		routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, want, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST|netlink.RT_FILTER_TYPE)
+		if err != nil || len(routes) > 0 {
+			return
+		}
+	}
 }
 
 // DeleteAddress deletes an address.

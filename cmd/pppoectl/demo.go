@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,11 +24,14 @@ are not touched, and nothing is left behind, however it ends.`,
 			if err := demoPrivileged(); err != nil {
 				return err
 			}
-			err := demo.Run(cmd.Context(), os.Stdout, os.Stderr, "demo", "stage")
-			if errors.Is(err, demo.ErrPrivilege) {
-				return &privilegeError{err.Error()}
-			}
-			if err != nil {
+			err := demo.Run(cmd.Context(), os.Stdout, os.Stderr, goRun(), "demo", "stage")
+			var ended *exec.ExitError
+			switch {
+			case errors.Is(err, demo.ErrPrivilege):
+				return &privilegeError{"demo: " + err.Error()}
+			case errors.As(err, &ended) && ended.Exited():
+				return saidError{ended.ExitCode()}
+			case err != nil:
 				return fmt.Errorf("demo: %w", err)
 			}
 			return nil
@@ -54,11 +58,14 @@ func demoPrivileged() error {
 
 // howStarted returns what to type again.
 func howStarted() string {
-	if self, err := os.Executable(); err == nil && !temporary(self) {
+	if self, err := os.Executable(); err == nil && !goRun() {
 		return self + " demo"
 	}
 	return "go run ./cmd/pppoectl demo"
 }
 
-// temporary reports whether a program is one of `go run`.
-func temporary(path string) bool { return strings.Contains(path, "/go-build") }
+// goRun reports whether `go run` has started this program.
+func goRun() bool {
+	self, err := os.Executable()
+	return err == nil && strings.Contains(self, "/go-build")
+}

@@ -33,9 +33,18 @@ func execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return cause.ExitOK
 	}
+	var said saidError
+	if errors.As(err, &said) {
+		return said.status
+	}
 	fmt.Fprintln(os.Stderr, "pppoectl:", err)
 	return exitStatus(err)
 }
+
+// saidError is an exit status whose reason has been told already.
+type saidError struct{ status int }
+
+func (saidError) Error() string { return "told already" }
 
 // privilegeError says that the user may not do what was asked.
 type privilegeError struct{ message string }
