@@ -76,22 +76,19 @@ done`
 // holds one end of a pipe whose other end only we have.
 func guard(t testing.TB) {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	r := os.NewFile(uintptr(ends[0]), "guard")
+	defer r.Close() // ends[1] stays open as long as this process lives
 	cmd := exec.Command("sh", "-c", guarding, strconv.Itoa(os.Getpid()))
 	cmd.Stdin = r
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // Ctrl-C is not for it
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	alive = w
 }
-
-// alive is open as long as this process is.
-var alive *os.File
 
 // Sweep removes the namespaces of test processes that are no more.
 func Sweep(t testing.TB) {
