@@ -31,7 +31,7 @@ var below = map[string]string{
 	"supervisor":   "cause configs control session line tun dataplane netconf state pppoe ppp lcp ipcp ipv6cp",
 	"concentrator": "pppoe ppp lcp auth ipcp ipv6cp",
 	"flets":        "concentrator lcp ppp pppoe",
-	"simulator":    "concentrator flets netspace pppoe rawsocket tun",
+	"simulator":    "concentrator flets netspace ppp pppoe rawsocket tun",
 	"netspace":     "",
 	"labnet":       "netspace",
 	"lab":          "",

@@ -37,17 +37,15 @@ type behind struct {
 	tell      func(concentrator.Event)
 }
 
-// here is this process's own network namespace.
-const here = "/proc/self/ns/net"
-
-// newBehind makes the network behind; all is gone with close, and the device with
+// newBehind makes the network behind, in the namespace at home unless cfg names
+// another; all is gone with close, and the device with
 // the process.
-func newBehind(cfg flets.Config, destinations []netip.Prefix, tell func(concentrator.Event)) (*behind, error) {
+func newBehind(cfg flets.Config, home string, destinations []netip.Prefix, tell func(concentrator.Event)) (*behind, error) {
 	c := cfg.Behind
 	if c.Device == "" {
 		c.Device = "internet"
 	}
-	b := &behind{namespace: here, routed: map[netip.Prefix]bool{}, tell: tell}
+	b := &behind{namespace: home, routed: map[netip.Prefix]bool{}, tell: tell}
 	if c.Namespace != "" {
 		made, err := netspace.Make(c.Namespace)
 		if err != nil {

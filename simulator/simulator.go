@@ -16,6 +16,7 @@ import (
 
 	"pppoectl/concentrator"
 	"pppoectl/flets"
+	"pppoectl/netspace"
 	"pppoectl/pppoe"
 	"pppoectl/tun"
 )
@@ -24,6 +25,7 @@ import (
 type Simulator struct {
 	began     time.Time
 	ifi       net.Interface
+	home      *os.File // the network namespace of ifi
 	teller    *teller
 	discovery *packet.Conn
 	session   *packet.Conn
@@ -38,7 +40,7 @@ type Simulator struct {
 	done bool
 }
 
-// New begins a line on an interface. tell is called for events, one at a time. If
+// New begins a line on an interface of this thread's network namespace. tell is called for events, one at a time. If
 // it is slow, or hosts make too many of them, some are left out, and it is told how
 // many.
 func New(cfg flets.Config, ifi net.Interface, tell func(concentrator.Event)) (*Simulator, error) {
@@ -51,11 +53,14 @@ func New(cfg flets.Config, ifi net.Interface, tell func(concentrator.Event)) (*S
 	s.line = flets.New(cfg, pppoe.MAC(ifi.HardwareAddr), 0, mrand.New(mrand.NewChaCha8(seed)))
 	s.wake = time.AfterFunc(time.Hour, s.tick)
 	var err error
+	if s.home, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+		return nil, err
+	}
 	if s.discovery, err = listen(ifi, pppoe.EtherTypeDiscovery); err == nil {
 		s.session, err = listen(ifi, pppoe.EtherTypeSession)
 	}
 	if err == nil {
-		s.behind, err = newBehind(cfg, s.line.Destinations(), s.teller.tell)
+		s.behind, err = newBehind(cfg, fdPath(s.home), s.line.Destinations(), s.teller.tell)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -95,7 +100,7 @@ func (s *Simulator) Close() error {
 	}
 	s.readers.Wait()
 	s.teller.close()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.home.Close())...)
 }
 
 // Do carries out a command.
@@ -137,7 +142,7 @@ func (s *Simulator) read(c *packet.Conn) {
 		}
 		if err != nil {
 			time.Sleep(pause) // a socket that always fails must not spin
-			if _, gone := net.InterfaceByIndex(s.ifi.Index); gone != nil {
+			if !s.exists() {
 				err = fmt.Errorf("there is no interface %s any more", s.ifi.Name)
 				failures = maxFailures
 			}
@@ -157,6 +162,17 @@ func (s *Simulator) read(c *packet.Conn) {
 		s.mu.Unlock()
 	}
 }
+
+// exists reports whether the interface is still there.
+func (s *Simulator) exists() bool {
+	return netspace.Do(fdPath(s.home), func() error {
+		_, err := net.InterfaceByIndex(s.ifi.Index)
+		return err
+	}) == nil
+}
+
+// fdPath is where an open file can be opened again.
+func fdPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 // maxFailures is how many reads in a row may fail, pause apart.
 const (
