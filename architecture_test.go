@@ -13,13 +13,14 @@ import (
 // Arrows point down only.
 var below = map[string]string{
 	"cause":        "",
+	"timer":        "",
 	"ppp":          "",
 	"pppoe":        "",
-	"lcp":          "ppp",
-	"auth":         "ppp",
+	"lcp":          "ppp timer",
+	"auth":         "ppp timer",
 	"ipcp":         "ppp",
 	"ipv6cp":       "ppp",
-	"session":      "cause pppoe ppp lcp auth ipcp ipv6cp",
+	"session":      "cause timer pppoe ppp lcp auth ipcp ipv6cp",
 	"rawsocket":    "",
 	"line":         "pppoe rawsocket",
 	"tun":          "",
@@ -28,10 +29,10 @@ var below = map[string]string{
 	"state":        "cause session",
 	"configs":      "session lcp ipv6cp pppoe",
 	"control":      "cause state",
-	"supervisor":   "cause configs control session line tun dataplane netconf state pppoe ppp lcp ipcp ipv6cp",
-	"concentrator": "pppoe ppp lcp auth ipcp ipv6cp",
-	"flets":        "concentrator lcp ppp pppoe",
-	"simulator":    "concentrator flets netspace ppp pppoe rawsocket tun",
+	"supervisor":   "cause configs control session line tun dataplane netconf state timer pppoe ppp lcp ipcp ipv6cp",
+	"concentrator": "timer pppoe ppp lcp auth ipcp ipv6cp",
+	"flets":        "concentrator timer lcp ppp pppoe",
+	"simulator":    "concentrator flets netspace ppp pppoe rawsocket timer tun",
 	"netspace":     "",
 	"labnet":       "netspace",
 	"lab":          "",
@@ -65,7 +66,7 @@ func TestArrowsPointDown(t *testing.T) {
 // The protocol core is sans I/O: no sockets, goroutines' friends, clock or
 // logger below session.
 func TestProtocolCoreKnowsNoWorld(t *testing.T) {
-	core := strings.Fields("pppoe ppp lcp auth ipcp ipv6cp session concentrator flets")
+	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp session concentrator flets")
 	banned := strings.Fields("net/http os sync context syscall log github.com/sirupsen/logrus github.com/mdlayher/packet golang.org/x/sys/unix")
 	for _, p := range packages(t) {
 		if !slices.Contains(core, strings.TrimPrefix(p.ImportPath, "pppoectl/")) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pppoectl/ppp"
+	"pppoectl/timer"
 )
 
 // Retransmission of requests and challenges, as pppd's defaults are.
@@ -53,7 +54,7 @@ type Vars struct {
 	Waiting   bool          `json:"waiting,omitempty"`   // for the verdict on ID
 	Done      bool          `json:"done,omitempty"`      // succeeded at least once
 	Challenge []byte        `json:"challenge,omitempty"` // CHAP: the value that ID is about
-	Limit     ppp.Limiter   `json:"limit"`               // CHAP: of responses to new challenges
+	Limit     timer.Limiter `json:"limit"`               // CHAP: of responses to new challenges
 }
 
 // Client is the end that proves itself.

@@ -15,6 +15,7 @@ import (
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
+	"pppoectl/timer"
 )
 
 var (
@@ -278,10 +279,10 @@ func (s *segment) run(d time.Duration) {
 		}
 		var next time.Duration
 		for i := range s.acs {
-			next = ppp.Earliest(next, s.acNext[i])
+			next = timer.Earliest(next, s.acNext[i])
 		}
 		for _, h := range s.hosts {
-			next = ppp.Earliest(next, h.next)
+			next = timer.Earliest(next, h.next)
 		}
 		if next == 0 || next > end {
 			s.now = end

@@ -10,6 +10,7 @@ import (
 	"pppoectl/lcp"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/timer"
 )
 
 // Session is one session at the concentrator.
@@ -140,18 +141,18 @@ func (s *Session) start() { s.follow(s.link.Up(s.ac.now)) }
 func (s *Session) deadline() time.Duration {
 	d := s.link.Deadline()
 	if s.pap != nil {
-		d = ppp.Earliest(d, s.pap.Deadline())
+		d = timer.Earliest(d, s.pap.Deadline())
 	}
 	if s.chap != nil {
-		d = ppp.Earliest(d, s.chap.Deadline())
+		d = timer.Earliest(d, s.chap.Deadline())
 	}
 	for _, n := range []*ppp.Automaton{s.ipcp, s.ipv6cp} {
 		if n != nil {
-			d = ppp.Earliest(d, n.Deadline())
+			d = timer.Earliest(d, n.Deadline())
 		}
 	}
 	for _, r := range s.routed {
-		d = ppp.Earliest(d, r.until)
+		d = timer.Earliest(d, r.until)
 	}
 	return d
 }

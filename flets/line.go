@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"pppoectl/concentrator"
-	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/timer"
 )
 
 // Output is what follows from one input.
@@ -164,17 +164,17 @@ func (l *Line) due(now time.Duration) {
 // settle does what is due and returns what has been gathered.
 func (l *Line) settle(now time.Duration) Output {
 	l.due(now)
-	deadline := ppp.Earliest(l.wire.deadline(), l.full)
+	deadline := timer.Earliest(l.wire.deadline(), l.full)
 	for _, a := range l.acs {
 		out := a.Step(now, nil)
 		l.collect(now, out)
-		deadline = ppp.Earliest(deadline, out.Deadline, a.offBy)
+		deadline = timer.Earliest(deadline, out.Deadline, a.offBy)
 	}
 	if len(l.scenario) > 0 {
-		deadline = ppp.Earliest(deadline, l.begun+l.scenario[0].At)
+		deadline = timer.Earliest(deadline, l.begun+l.scenario[0].At)
 	}
 	// What the last loop has put on the wire may be held back there.
-	l.out.Deadline = ppp.Earliest(deadline, l.wire.deadline())
+	l.out.Deadline = timer.Earliest(deadline, l.wire.deadline())
 	out := l.out
 	l.out = Output{}
 	return out

@@ -15,6 +15,7 @@ import (
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
+	"pppoectl/timer"
 )
 
 const (
@@ -203,7 +204,7 @@ func (b *box) run(d time.Duration) {
 		}
 		next := b.next
 		for _, h := range b.hosts {
-			next = ppp.Earliest(next, h.next)
+			next = timer.Earliest(next, h.next)
 		}
 		if next == 0 || next > end {
 			b.now = end

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pppoectl/ppp"
+	"pppoectl/timer"
 )
 
 // Snapshot is all that a Link remembers, as plain data.
@@ -83,7 +84,7 @@ func (l *Link) MTU() int {
 
 // Deadline returns when Tick is to be called; zero means never.
 func (l *Link) Deadline() time.Duration {
-	return ppp.Earliest(l.automaton.Deadline(), l.echo.v.Deadline)
+	return timer.Earliest(l.automaton.Deadline(), l.echo.v.Deadline)
 }
 
 // Up says that PPPoE carries frames now, and opens the link.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pppoectl/ppp"
+	"pppoectl/timer"
 )
 
 // channel joins two automata and mistreats their packets by chance.
@@ -70,7 +71,7 @@ func (c *channel) start() {
 func (c *channel) run(end time.Duration) {
 	for range 20000 {
 		slices.SortStableFunc(c.flying, func(a, b flight) int { return int(a.at - b.at) })
-		due := ppp.Earliest(c.ends[0].Deadline(), c.ends[1].Deadline())
+		due := timer.Earliest(c.ends[0].Deadline(), c.ends[1].Deadline())
 		switch {
 		case len(c.flying) > 0 && (due == 0 || c.flying[0].at <= due):
 			f := c.flying[0]

@@ -13,6 +13,7 @@ import (
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
+	"pppoectl/timer"
 )
 
 // channel is a line that loses, repeats and delays frames, so that they
@@ -61,7 +62,7 @@ func (c *channel) pass(d time.Duration) {
 		if len(c.flying) > 0 {
 			arrival = c.flying[0].at
 		}
-		next := ppp.Earliest(arrival, c.line.next, c.acNext)
+		next := timer.Earliest(arrival, c.line.next, c.acNext)
 		if next == 0 || next > end {
 			c.now = end
 			return

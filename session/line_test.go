@@ -13,9 +13,9 @@ import (
 	"pppoectl/ipcp"
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
-	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
+	"pppoectl/timer"
 )
 
 var (
@@ -123,7 +123,7 @@ func (l *line) run(d time.Duration) {
 			}
 			continue
 		}
-		next := ppp.Earliest(l.next, l.acNext)
+		next := timer.Earliest(l.next, l.acNext)
 		if next == 0 || next > end {
 			l.now = end
 			return

@@ -10,6 +10,7 @@ import (
 	"pppoectl/lcp"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/timer"
 )
 
 // Command is what the supervisor wants of a session.
@@ -141,13 +142,13 @@ func (s *step) command(in Input) {
 
 // deadline returns the earliest of all timers.
 func (m *Machine) deadline() time.Duration {
-	d := ppp.Earliest(m.discovery.Deadline(), m.link.Deadline(), m.v.GiveUpAt, m.suspectDeadline())
+	d := timer.Earliest(m.discovery.Deadline(), m.link.Deadline(), m.v.GiveUpAt, m.suspectDeadline())
 	if m.v.Phase == Auth && m.auth != nil {
-		d = ppp.Earliest(d, m.auth.Deadline())
+		d = timer.Earliest(d, m.auth.Deadline())
 	}
 	if m.v.Phase.established() {
 		for _, n := range m.networks {
-			d = ppp.Earliest(d, n.automaton.Deadline(), n.retryAt)
+			d = timer.Earliest(d, n.automaton.Deadline(), n.retryAt)
 		}
 	}
 	return d

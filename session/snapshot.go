@@ -12,6 +12,7 @@ import (
 	"pppoectl/lcp"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/timer"
 )
 
 // Reason is why a session ends.
@@ -38,8 +39,8 @@ type vars struct {
 	LineLost  bool          `json:"line_lost,omitempty"`
 	Suspect   suspicion     `json:"suspect"`
 	Stale     *Stale        `json:"stale,omitempty"` // to be released before the next dial
-	Limit     ppp.Limiter   `json:"limit"`           // of control packets that are answered
-	EchoLimit ppp.Limiter   `json:"echo_limit"`      // of Echo-Requests
+	Limit     timer.Limiter `json:"limit"`           // of control packets that are answered
+	EchoLimit timer.Limiter `json:"echo_limit"`      // of Echo-Requests
 }
 
 // NetworkSnapshot is what one network control protocol remembers.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"pppoectl/cause"
-	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/timer"
 )
 
 // A suspect session asks by PADI as well, from the third lost echo on and at
@@ -120,7 +120,7 @@ func (m *Machine) suspectDeadline() time.Duration {
 		return 0
 	}
 	v := m.v.Suspect
-	d := ppp.Earliest(v.Probe, v.Since+m.cfg.DeadAfter)
+	d := timer.Earliest(v.Probe, v.Since+m.cfg.DeadAfter)
 	if v.Asked != 0 {
 		d = min(d, v.Asked+lastQuestion)
 	}

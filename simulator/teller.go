@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"pppoectl/concentrator"
-	"pppoectl/ppp"
+	"pppoectl/timer"
 )
 
 // Hosts make events, as many as they like: they must fill no disk, and whoever does
@@ -46,7 +46,7 @@ func (t *teller) tell(e concentrator.Event) {
 func (t *teller) run(tell func(concentrator.Event)) {
 	defer close(t.done)
 	began := time.Now()
-	var limit ppp.Limiter
+	var limit timer.Limiter
 	rest := func() {
 		if n := t.left.Swap(0); n > 0 {
 			tell(concentrator.Event{Kind: NotTold, Text: fmt.Sprintf("%d events, there were too many", n)})

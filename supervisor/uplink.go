@@ -17,10 +17,10 @@ import (
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
 	"pppoectl/line"
-	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
 	"pppoectl/state"
+	"pppoectl/timer"
 )
 
 // uplink looks after one PPPoE session. Its goroutine owns everything but the
@@ -55,7 +55,7 @@ type uplink struct {
 	againAt  time.Duration         // when to try again what the system has refused, since boot; 0: no need
 	broken   error                 // why the system is not as it should be; nil if it is
 	noRoute  map[netip.Prefix]bool // a default route that another's is in the way of
-	saves    ppp.Limiter           // of the session on disk
+	saves    timer.Limiter         // of the session on disk
 	moving   bool                  // to another station's address: no dial, no tear-down meanwhile
 	addrs    addresses
 	traffic  dataplane.Counters // of paths that are closed
@@ -73,7 +73,7 @@ type uplink struct {
 
 	lastDrop  *control.Drop
 	lastError *control.Failure
-	floods    ppp.Limiter // of events
+	floods    timer.Limiter // of events
 
 	mu      sync.Mutex
 	status  control.Uplink
@@ -145,8 +145,8 @@ func (u *uplink) Run(ctx context.Context) {
 	defer close(u.ended)
 	defer u.detach()
 	u.adopt()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
 	for {
 		var taken chan struct{}
 		var frames <-chan pppoe.Frame
@@ -173,7 +173,7 @@ func (u *uplink) Run(ctx context.Context) {
 			taken = o.taken
 		case <-u.turn:
 			u.dial()
-		case <-timer.C:
+		case <-alarm.C:
 			u.takeFrames(frames)
 			u.tick()
 		}
@@ -186,7 +186,7 @@ func (u *uplink) Run(ctx context.Context) {
 			u.tearDown()
 			return
 		}
-		u.rearm(timer)
+		u.rearm(alarm)
 	}
 }
 
@@ -204,13 +204,13 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 }
 
 // rearm sets the timer to the next thing to do.
-func (u *uplink) rearm(timer *time.Timer) {
-	next := ppp.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt)
+func (u *uplink) rearm(alarm *time.Timer) {
+	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt)
 	if next == 0 {
-		timer.Stop()
+		alarm.Stop()
 		return
 	}
-	timer.Reset(max(0, next-u.s.env.Now()))
+	alarm.Reset(max(0, next-u.s.env.Now()))
 }
 
 func (u *uplink) obey(o order) {

@@ -1,4 +1,4 @@
-package ppp
+package timer
 
 import "time"
 
