@@ -20,6 +20,7 @@ var below = map[string]string{
 	"auth":         "ppp timer",
 	"ipcp":         "ppp",
 	"ipv6cp":       "ppp",
+	"dhcpv6":       "timer",
 	"session":      "cause timer pppoe ppp lcp auth ipcp ipv6cp",
 	"rawsocket":    "",
 	"line":         "pppoe rawsocket",
@@ -66,7 +67,7 @@ func TestArrowsPointDown(t *testing.T) {
 // The protocol core is sans I/O: no sockets, goroutines' friends, clock or
 // logger below session.
 func TestProtocolCoreKnowsNoWorld(t *testing.T) {
-	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp session concentrator flets")
+	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp dhcpv6 session concentrator flets")
 	banned := strings.Fields("net/http os sync context syscall log github.com/sirupsen/logrus github.com/mdlayher/packet golang.org/x/sys/unix")
 	for _, p := range packages(t) {
 		if !slices.Contains(core, strings.TrimPrefix(p.ImportPath, "pppoectl/")) {
