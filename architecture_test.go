@@ -28,7 +28,7 @@ var below = map[string]string{
 	"dataplane":    "pppoe ppp rawsocket tun",
 	"netconf":      "",
 	"state":        "cause session",
-	"configs":      "session lcp ipv6cp pppoe",
+	"configs":      "dhcpv6 session lcp ipv6cp pppoe",
 	"control":      "cause state",
 	"supervisor":   "cause configs control session line tun dataplane netconf state timer pppoe ppp lcp ipcp ipv6cp",
 	"concentrator": "timer pppoe ppp lcp auth ipcp ipv6cp",

@@ -55,10 +55,44 @@ type Uplink struct {
 
 	DefaultRoute bool
 	Metric       int
+	SourceRoute  bool // what comes from the uplink's addresses leaves by it
+	Table        int  // the routing table for that
+
+	Prefix   Prefix
+	LAN      []LAN
+	Firewall bool
 
 	EchoInterval time.Duration // 0: no echoes
 	EchoFailures int
 	DeadAfter    time.Duration
+}
+
+// Prefix says what to ask for by DHCPv6 prefix delegation.
+type Prefix struct {
+	Request bool
+	Hint    netip.Prefix // invalid: any
+	Require bool         // complain when it is not Hint
+	DUID    DUIDKind
+	Fixed   []byte  // with FixedDUID
+	IAID    *uint32 // nil: from the uplink's name
+}
+
+// DUIDKind is one of the three sources of the client's DUID.
+type DUIDKind string
+
+// The sources of a DUID.
+const (
+	LinkLayerDUID     DUIDKind = "ll"  // the line's MAC
+	LinkLayerTimeDUID DUIDKind = "llt" // and when it was made; kept on disk
+	FixedDUID         DUIDKind = "fixed"
+)
+
+// LAN is an interface that gets a /64 of the delegated prefix.
+type LAN struct {
+	Interface string
+	Subnet    int        // number of the /64 in the prefix
+	Host      netip.Addr // our interface identifier there; its upper 64 bits are zero
+	Advertise bool       // send router advertisements
 }
 
 // Identifier says where the IPv6 interface identifier comes from.

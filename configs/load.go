@@ -135,6 +135,7 @@ func (l *loader) config(r *raw) *Config {
 		l.wrong("uplinks", "none is configured")
 	}
 	l.unique(c.Uplinks)
+	l.tables(c.Uplinks)
 	if info, err := os.Stat(l.file); err == nil {
 		l.seen(info)
 	}
@@ -207,7 +208,9 @@ func (l *loader) uplink(name string, r *rawUplink) Uplink {
 	l.selection(&u, r)
 	l.addressing(&u, r)
 	l.keepalive(&u, r)
-	l.prefix(&u, r)
+	l.routing(&u, r)
+	l.prefix(&u, r.Prefix)
+	l.lan(&u, r)
 	return u
 }
 
@@ -261,12 +264,6 @@ func (l *loader) link(u *Uplink, r *rawUplink) {
 	}
 	if u.MTU < least || u.MTU > 1500 {
 		l.wrong("mtu", "%d is not between %d and 1500; Flets has 1454", u.MTU, least)
-	}
-	if r.Metric != nil {
-		u.Metric = *r.Metric
-	}
-	if u.Metric < 0 || u.Metric > 1<<30 {
-		l.wrong("metric", "%d is not between 0 and %d", u.Metric, 1<<30)
 	}
 }
 
@@ -339,46 +336,6 @@ func (l *loader) keepalive(u *Uplink, r *rawUplink) {
 	}
 	if u.DeadAfter < 5*time.Second || u.DeadAfter > 24*time.Hour {
 		l.wrong("dead-after", "%v is not between 5s and 24h", u.DeadAfter)
-	}
-}
-
-// prefix checks what prefix delegation will need. It is not done yet, and who
-// asks for it is told so.
-func (l *loader) prefix(u *Uplink, r *rawUplink) {
-	if p := r.Prefix; p != nil {
-		if p.Hint != "" {
-			x, err := netip.ParsePrefix(p.Hint)
-			switch {
-			case err != nil || !x.Addr().Is6():
-				l.wrong("prefix.hint", "%q is no prefix", p.Hint)
-			case x.Bits() == 0:
-				l.wrong("prefix.hint", "%q is everything; a hint has a length of 1 to 128", p.Hint)
-			}
-		}
-		if p.DUID != "" && p.DUID != "ll" && p.DUID != "llt" {
-			l.wrong("prefix.duid", "%q is none; ll or llt", p.DUID)
-		}
-		if !slices.Contains(u.Families, session.IPv6) && len(u.Families) > 0 {
-			l.wrong("prefix", "needs ipv6 among the families")
-		}
-		if p.Request {
-			l.warn("prefix", "this version does not do DHCPv6 prefix delegation yet; the session has link-local addresses only")
-		}
-	}
-	for i, lan := range r.LAN {
-		key := fmt.Sprintf("lan[%d]", i)
-		if lan.Interface == "" {
-			l.wrong(key+".interface", "is missing")
-		}
-		if a, err := netip.ParseAddr(lan.Host); lan.Host != "" && (err != nil || !a.Is6()) {
-			l.wrong(key+".host", "%q is no IPv6 address such as ::1", lan.Host)
-		}
-		if lan.Subnet < 0 {
-			l.wrong(key+".subnet", "%d is negative", lan.Subnet)
-		}
-	}
-	if len(r.LAN) > 0 {
-		l.warn("lan", "this version does not configure LANs yet; nothing is done with it")
 	}
 }
 

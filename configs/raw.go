@@ -45,6 +45,9 @@ type rawUplink struct {
 	InterfaceID  string         `mapstructure:"interface-id"`
 	DefaultRoute bool           `mapstructure:"default-route"`
 	Metric       *int           `mapstructure:"metric"`
+	SourceRoute  *bool          `mapstructure:"source-route"`
+	Table        *int           `mapstructure:"table"`
+	Firewall     *bool          `mapstructure:"firewall"`
 	Echo         *rawEcho       `mapstructure:"echo"`
 	DeadAfter    *time.Duration `mapstructure:"dead-after"`
 	Prefix       *rawPrefix     `mapstructure:"prefix"`
@@ -65,6 +68,7 @@ type rawPrefix struct {
 	Hint    string `mapstructure:"hint"`
 	Require bool   `mapstructure:"require"`
 	DUID    string `mapstructure:"duid"`
+	IAID    *int   `mapstructure:"iaid"`
 }
 
 type rawLAN struct {

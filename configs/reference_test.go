@@ -45,7 +45,8 @@ func TestReferenceParses(t *testing.T) {
 		Username: "user@bizf.ocn.ne.jp", Password: "not-a-real-one",
 		Auth: []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP}, Families: []session.Family{session.IPv4}, MTU: 1454,
 		Want: pppoe.Want{MaxPayload: 1454}, RequestDNS: true, Identifier: configs.Identifier{Kind: configs.RandomIdentifier},
-		DefaultRoute: true, Metric: 100, EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute,
+		DefaultRoute: true, Metric: 100, SourceRoute: true, Table: configs.FirstTable,
+		Prefix: configs.Prefix{DUID: configs.LinkLayerDUID}, EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute,
 	}
 	if len(c.Uplinks) != 2 || !reflect.DeepEqual(c.Uplinks[0], want) {
 		t.Errorf("got  %#v\nwant %#v", c.Uplinks, want)
@@ -64,7 +65,7 @@ func TestReferenceParses(t *testing.T) {
 // What the reference says in comments must be true as well.
 func TestReferenceParsesWithItsExamplesTakenIn(t *testing.T) {
 	text := configs.Reference
-	for _, key := range []string{"ac-mac", "address", "prefix", "lan"} {
+	for _, key := range []string{"ac-mac", "address", "table", "prefix", "lan", "firewall"} {
 		if !strings.Contains(text, "# "+key+":") {
 			t.Fatalf("the reference does not mention %s", key)
 		}
@@ -72,8 +73,12 @@ func TestReferenceParsesWithItsExamplesTakenIn(t *testing.T) {
 	}
 	text = strings.Replace(text, "#   - {", "  - {", 1)
 	c := load(t, text)
-	if len(c.Warnings) != 2 {
-		t.Errorf("warnings %q, want one of prefix and one of lan", c.Warnings)
+	if len(c.Warnings) != 0 {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+	u := c.Uplinks[1]
+	if len(u.LAN) != 1 || u.LAN[0].Interface != "eth0" || u.Prefix.Hint.String() != "2001:db8:100::/56" || !u.Prefix.Request || !u.Firewall {
+		t.Errorf("%+v", u)
 	}
 	if c.Uplinks[0].Want.AC == (pppoe.MAC{}) || !c.Uplinks[0].Address.IsValid() {
 		t.Errorf("%+v", c.Uplinks[0])

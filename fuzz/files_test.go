@@ -94,16 +94,15 @@ func (*system) SetMTU(string, int) error                 { return nil }
 func (*system) SetUp(string) error                       { return nil }
 func (s *system) SetDown(string) error                   { s.undone++; return nil }
 func (s *system) IsUp(string) (bool, error)              { return true, nil }
-func (*system) AddAddress(string, netconf.Address) error { return nil }
-func (s *system) DeleteAddress(string, netconf.Address) error {
-	s.undone++
-	return nil
-}
-func (*system) AddRoute(string, netconf.Route) error { return nil }
-func (s *system) DeleteRoute(string, netconf.Route) error {
-	s.undone++
-	return nil
-}
+func (*system) HasAddress(netconf.Address) (bool, error) { return false, nil }
+func (*system) AddAddress(netconf.Address) error         { return nil }
+func (s *system) DeleteAddress(netconf.Address) error    { s.undone++; return nil }
+func (*system) AddRoute(netconf.Route) error             { return nil }
+func (s *system) DeleteRoute(netconf.Route) error        { s.undone++; return nil }
+func (*system) AddRule(netconf.Rule) error               { return nil }
+func (s *system) DeleteRule(netconf.Rule) error          { s.undone++; return nil }
+func (*system) Sysctl(string) (string, error)            { return "1", nil }
+func (s *system) SetSysctl(string, string) error         { s.undone++; return nil }
 
 // FuzzJournal opens a journal of any content: what is said to be applied is there
 // after the next start as well, and can be undone.
@@ -117,6 +116,8 @@ func FuzzJournal(f *testing.F) {
 		netconf.LineUp{Interface: "eth1"}, netconf.Device{Name: "bizf", Owner: "bizf"}, netconf.Link{Device: "bizf", MTU: 1454},
 		netconf.Address{Device: "bizf", Address: netip.MustParsePrefix("203.0.113.7/32"), Peer: netip.MustParseAddr("203.0.113.1")},
 		netconf.Route{Device: "bizf", Destination: netip.MustParsePrefix("::/0"), Metric: 100},
+		netconf.Rule{From: netip.MustParsePrefix("203.0.113.7/32"), Table: 100, Priority: 25600},
+		netconf.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"},
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -1,7 +1,6 @@
 package netconf
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 )
@@ -25,10 +24,30 @@ type System interface {
 	SetUp(device string) error
 	SetDown(device string) error
 	IsUp(device string) (bool, error)
-	AddAddress(device string, a Address) error
-	DeleteAddress(device string, a Address) error
-	AddRoute(device string, r Route) error
-	DeleteRoute(device string, r Route) error
+	AddAddress(Address) error
+	DeleteAddress(Address) error
+	HasAddress(Address) (bool, error)
+	AddRoute(Route) error
+	DeleteRoute(Route) error
+	AddRule(Rule) error
+	DeleteRule(Rule) error
+	Sysctl(key string) (string, error)
+	SetSysctl(key, value string) error
+}
+
+// keeper is a change whose way back depends on what was there before.
+type keeper interface {
+	Change
+	// Look returns what is there before the change is made.
+	Look(System) (string, error)
+	// Restore puts that back.
+	Restore(s System, was string) error
+}
+
+// replacer is a change that, when it is made, takes the place of another.
+type replacer interface {
+	Change
+	Replaces(Change) bool
 }
 
 // on returns the device that c is gone with.
@@ -92,47 +111,139 @@ func (l LineUp) Undo(s System) error { return s.SetDown(l.Interface) }
 
 func (l LineUp) String() string { return "link set " + l.Interface + " up" }
 
-// Address is an address on a device.
+// Address is an address on a device. One that is there already, by somebody
+// else, stays when it is undone.
 type Address struct {
-	Device  string       `json:"device"`
-	Address netip.Prefix `json:"address"`
-	Peer    netip.Addr   `json:"peer"` // the other end of a point-to-point link; may be invalid
+	Device     string       `json:"device"`
+	Address    netip.Prefix `json:"address"`
+	Peer       netip.Addr   `json:"peer,omitzero"`        // the other end of a point-to-point link; may be invalid
+	Deprecated bool         `json:"deprecated,omitempty"` // no source of new connections
 }
 
 // Do implements Change.
-func (a Address) Do(s System) error { return s.AddAddress(a.Device, a) }
+func (a Address) Do(s System) error { return s.AddAddress(a) }
 
 // Undo implements Change.
-func (a Address) Undo(s System) error { return s.DeleteAddress(a.Device, a) }
+func (a Address) Undo(s System) error { return s.DeleteAddress(a) }
+
+// Look implements keeper.
+func (a Address) Look(s System) (string, error) {
+	there, err := s.HasAddress(a)
+	if there {
+		return foreign, err
+	}
+	return "", err
+}
+
+// foreign is what Look tells of what somebody else has made.
+const foreign = "foreign"
+
+// Restore implements keeper.
+func (a Address) Restore(s System, was string) error {
+	if was == foreign {
+		return nil
+	}
+	return a.Undo(s)
+}
+
+// Replaces implements replacer: an address that is deprecated is the same one.
+func (a Address) Replaces(c Change) bool {
+	old, ok := c.(Address)
+	old.Deprecated = a.Deprecated
+	return ok && old == a
+}
 
 func (a Address) String() string {
+	text := fmt.Sprintf("addr add %v dev %s", a.Address, a.Device)
 	if a.Peer.IsValid() {
-		return fmt.Sprintf("addr add %v peer %v dev %s", a.Address.Addr(), a.Peer, a.Device)
+		text = fmt.Sprintf("addr add %v peer %v dev %s", a.Address.Addr(), a.Peer, a.Device)
 	}
-	return fmt.Sprintf("addr add %v dev %s", a.Address, a.Device)
-}
-
-// Route is a route to a device.
-type Route struct {
-	Device      string       `json:"device"`
-	Destination netip.Prefix `json:"destination"`
-	Metric      int          `json:"metric"`
-	Source      netip.Addr   `json:"source"` // preferred source address; may be invalid
-}
-
-// Do implements Change.
-func (r Route) Do(s System) error { return s.AddRoute(r.Device, r) }
-
-// Undo implements Change.
-func (r Route) Undo(s System) error { return s.DeleteRoute(r.Device, r) }
-
-func (r Route) String() string {
-	text := fmt.Sprintf("route add %v dev %s metric %d", r.Destination, r.Device, r.Metric)
-	if r.Source.IsValid() {
-		text += fmt.Sprintf(" src %v", r.Source)
+	if a.Deprecated {
+		text += " preferred_lft 0"
 	}
 	return text
 }
+
+// Route is a route to a device, or one that tells that there is no way.
+type Route struct {
+	Device      string       `json:"device,omitempty"` // empty: unreachable
+	Destination netip.Prefix `json:"destination"`
+	Metric      int          `json:"metric"`
+	Source      netip.Addr   `json:"source,omitzero"` // preferred source address; may be invalid
+	Table       int          `json:"table,omitempty"` // 0: main
+}
+
+// Do implements Change.
+func (r Route) Do(s System) error { return s.AddRoute(r) }
+
+// Undo implements Change.
+func (r Route) Undo(s System) error { return s.DeleteRoute(r) }
+
+func (r Route) String() string {
+	text := fmt.Sprintf("route add %v dev %s metric %d", r.Destination, r.Device, r.Metric)
+	if r.Device == "" {
+		text = fmt.Sprintf("route add unreachable %v metric %d", r.Destination, r.Metric)
+	}
+	if r.Source.IsValid() {
+		text += fmt.Sprintf(" src %v", r.Source)
+	}
+	if r.Table != 0 {
+		text += fmt.Sprintf(" table %d", r.Table)
+	}
+	return text
+}
+
+// Rule has packets from some addresses look in a routing table.
+type Rule struct {
+	From     netip.Prefix `json:"from"`
+	Table    int          `json:"table"` // 0: main
+	Priority int          `json:"priority"`
+	Specific bool         `json:"specific,omitempty"` // default routes of the table do not count
+}
+
+// Do implements Change.
+func (r Rule) Do(s System) error { return s.AddRule(r) }
+
+// Undo implements Change.
+func (r Rule) Undo(s System) error { return s.DeleteRule(r) }
+
+func (r Rule) String() string {
+	table := "main"
+	if r.Table != 0 {
+		table = fmt.Sprint(r.Table)
+	}
+	text := fmt.Sprintf("rule add from %v lookup %s pref %d", r.From, table, r.Priority)
+	if r.Specific {
+		text += " suppress_prefixlength 0"
+	}
+	return text
+}
+
+// Sysctl is a setting of the kernel.
+type Sysctl struct {
+	Key   string `json:"key"` // such as net/ipv6/conf/all/forwarding
+	Value string `json:"value"`
+}
+
+// Do implements Change.
+func (c Sysctl) Do(s System) error { return s.SetSysctl(c.Key, c.Value) }
+
+// Undo implements Change. What was there before is not known to the change:
+// [Sysctl.Restore] is the way back.
+func (c Sysctl) Undo(System) error { return nil }
+
+// Look implements keeper.
+func (c Sysctl) Look(s System) (string, error) { return s.Sysctl(c.Key) }
+
+// Restore implements keeper. A value that somebody has set meanwhile stays.
+func (c Sysctl) Restore(s System, was string) error {
+	if now, err := s.Sysctl(c.Key); err != nil || now != c.Value || was == c.Value {
+		return err
+	}
+	return s.SetSysctl(c.Key, was)
+}
+
+func (c Sysctl) String() string { return fmt.Sprintf("sysctl %s=%s", c.Key, c.Value) }
 
 // ConflictError says that a route with the same destination and metric is there
 // already, by another device.
@@ -143,62 +254,4 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("another such route is there already, by %s; give the uplink another metric", e.Device)
-}
-
-// record is a change as it stands in the journal.
-type record struct {
-	Owner   string   `json:"owner"`
-	Device  *Device  `json:"device,omitempty"`
-	Link    *Link    `json:"link,omitempty"`
-	LineUp  *LineUp  `json:"line_up,omitempty"`
-	Address *Address `json:"address,omitempty"`
-	Route   *Route   `json:"route,omitempty"`
-}
-
-func newRecord(owner string, c Change) (record, error) {
-	r := record{Owner: owner}
-	switch c := c.(type) {
-	case Device:
-		r.Device = &c
-	case Link:
-		r.Link = &c
-	case LineUp:
-		r.LineUp = &c
-	case Address:
-		r.Address = &c
-	case Route:
-		r.Route = &c
-	default:
-		return r, fmt.Errorf("netconf: no journal form for %T", c)
-	}
-	return r, nil
-}
-
-// change returns the record's change; nil if it has none that is known here.
-func (r record) change() Change {
-	switch {
-	case r.Device != nil:
-		return *r.Device
-	case r.Link != nil:
-		return *r.Link
-	case r.LineUp != nil:
-		return *r.LineUp
-	case r.Address != nil:
-		return *r.Address
-	case r.Route != nil:
-		return *r.Route
-	}
-	return nil
-}
-
-// line returns the record as a line of the journal.
-func (r record) line(undone bool) []byte {
-	b, err := json.Marshal(struct {
-		record
-		Undone bool `json:"undone,omitempty"`
-	}{r, undone})
-	if err != nil { // all fields have a JSON form
-		panic(err)
-	}
-	return append(b, '\n')
 }

@@ -21,13 +21,16 @@ type fake struct {
 	on     map[string]bool // addresses and routes, as they print
 	fail   string          // the call with this text fails
 	calls  []string
-	after  func() // each call, if set
+
+	sysctls map[string]string
+	after   func() // each call, if set
 }
 
 func newFake() *fake {
 	return &fake{
 		owners: map[string]string{"eth1": "-"}, mtu: map[string]int{"eth1": 1500},
 		up: map[string]bool{}, on: map[string]bool{},
+		sysctls: map[string]string{"net/ipv6/conf/all/forwarding": "0", "net/ipv4/ip_forward": "0"},
 	}
 }
 
@@ -39,12 +42,15 @@ func (f *fake) String() string {
 	for line := range f.on {
 		s = append(s, line)
 	}
+	for key, value := range f.sysctls {
+		s = append(s, key+"="+value)
+	}
 	slices.Sort(s)
 	return strings.Join(s, "\n")
 }
 
 func (f *fake) clone() *fake {
-	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on)}
+	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on), sysctls: maps.Clone(f.sysctls)}
 }
 
 func (f *fake) changed() {
@@ -145,44 +151,91 @@ func (f *fake) SetDown(device string) error {
 	return nil
 }
 
-func (f *fake) AddAddress(device string, a netconf.Address) error {
+func (f *fake) AddAddress(a netconf.Address) error {
 	defer f.changed()
-	if err := errors.Join(f.call("%v", a), f.there(device)); err != nil {
+	if err := errors.Join(f.call("%v", a), f.there(a.Device)); err != nil {
 		return err
 	}
-	f.on[fmt.Sprintf("address %v peer %v dev %s ", a.Address, a.Peer, device)] = true
+	f.on[addressLine(a, !a.Deprecated)] = true
+	delete(f.on, addressLine(a, a.Deprecated))
 	return nil
 }
 
-func (f *fake) DeleteAddress(device string, a netconf.Address) error {
+func addressLine(a netconf.Address, preferred bool) string {
+	return fmt.Sprintf("address %v peer %v dev %s preferred %v", a.Address, a.Peer, a.Device, preferred)
+}
+
+func (f *fake) HasAddress(a netconf.Address) (bool, error) {
+	return f.on[addressLine(a, true)] || f.on[addressLine(a, false)], f.there(a.Device)
+}
+
+func (f *fake) DeleteAddress(a netconf.Address) error {
 	defer f.changed()
 	if err := f.call("delete %v", a); err != nil {
 		return err
 	}
-	delete(f.on, fmt.Sprintf("address %v peer %v dev %s ", a.Address, a.Peer, device))
+	delete(f.on, addressLine(a, true))
+	delete(f.on, addressLine(a, false))
 	return nil
 }
 
-// AddRoute wants the source address to be there and the device to be up, as
-// Linux does.
-func (f *fake) AddRoute(device string, r netconf.Route) error {
+// AddRoute wants the device to be up, as Linux does.
+func (f *fake) AddRoute(r netconf.Route) error {
 	defer f.changed()
-	if err := errors.Join(f.call("%v", r), f.there(device)); err != nil {
+	if err := f.call("%v", r); err != nil {
 		return err
 	}
-	if !f.up[device] {
-		return errors.New("network is down")
+	if r.Device != "" && !f.up[r.Device] {
+		return errors.Join(f.there(r.Device), errors.New("network is down"))
 	}
-	f.on[fmt.Sprintf("route %v metric %d src %v dev %s ", r.Destination, r.Metric, r.Source, device)] = true
+	f.on[routeLine(r)] = true
 	return nil
 }
 
-func (f *fake) DeleteRoute(device string, r netconf.Route) error {
+func routeLine(r netconf.Route) string {
+	return fmt.Sprintf("route %v table %d metric %d src %v dev %s ", r.Destination, r.Table, r.Metric, r.Source, r.Device)
+}
+
+func (f *fake) DeleteRoute(r netconf.Route) error {
 	defer f.changed()
 	if err := f.call("delete %v", r); err != nil {
 		return err
 	}
-	delete(f.on, fmt.Sprintf("route %v metric %d src %v dev %s ", r.Destination, r.Metric, r.Source, device))
+	delete(f.on, routeLine(r))
+	return nil
+}
+
+func (f *fake) AddRule(r netconf.Rule) error {
+	defer f.changed()
+	if err := f.call("%v", r); err != nil {
+		return err
+	}
+	f.on[r.String()] = true
+	return nil
+}
+
+func (f *fake) DeleteRule(r netconf.Rule) error {
+	defer f.changed()
+	if err := f.call("delete %v", r); err != nil {
+		return err
+	}
+	delete(f.on, r.String())
+	return nil
+}
+
+func (f *fake) Sysctl(key string) (string, error) {
+	if v, ok := f.sysctls[key]; ok {
+		return v, nil
+	}
+	return "", fmt.Errorf("%s: no such file", key)
+}
+
+func (f *fake) SetSysctl(key, value string) error {
+	defer f.changed()
+	if err := f.call("sysctl %s=%s", key, value); err != nil {
+		return err
+	}
+	f.sysctls[key] = value
 	return nil
 }
 
@@ -197,6 +250,9 @@ func uplinkChanges(name string, n byte) []netconf.Change {
 		netconf.Address{Device: name, Address: netip.MustParsePrefix("fe80::1/64")},
 		netconf.Route{Device: name, Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 100, Source: local},
 		netconf.Route{Device: name, Destination: netip.MustParsePrefix("::/0"), Metric: 100},
+		netconf.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1"},
+		netconf.Rule{From: netip.PrefixFrom(local, 32), Table: 100 + int(n), Priority: 25600},
+		netconf.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 1 << 30, Table: 100 + int(n)},
 	}
 }
 

@@ -27,13 +27,20 @@ type Journal struct {
 	file    *os.File
 	size    int64 // of the file
 	applied []entry
-	seen    map[entry]bool // of applied: made, or looked after, by this process
+	seen    map[key]bool // of applied: made, or looked after, by this process
 	lines   int
 }
 
-type entry struct {
+// key is who wants what.
+type key struct {
 	owner  string
 	change Change
+}
+
+// entry is a change that is in force.
+type entry struct {
+	key
+	was string // what a keeper has seen before the change was made
 }
 
 // heading is the first line of the file.
@@ -42,7 +49,7 @@ type heading struct {
 	Boot    string `json:"boot"`
 }
 
-const journalVersion = 1
+const journalVersion = 2
 
 // ErrVersion is matched when a newer pppoectl wrote the journal.
 var ErrVersion = errors.New("the undo journal was written by a newer version")
@@ -50,7 +57,7 @@ var ErrVersion = errors.New("the undo journal was written by a newer version")
 // OpenJournal opens the journal in file, or begins one. Of another boot nothing
 // is left to undo, so its entries are forgotten.
 func OpenJournal(file, boot string, system System) (*Journal, error) {
-	j := &Journal{system: system, path: file, boot: boot, seen: map[entry]bool{}}
+	j := &Journal{system: system, path: file, boot: boot, seen: map[key]bool{}}
 	if err := j.load(); err != nil {
 		return nil, err
 	}
@@ -82,10 +89,7 @@ func (j *Journal) load() error {
 		if err == io.EOF {
 			return nil
 		}
-		var r struct {
-			record
-			Undone bool `json:"undone"`
-		}
+		var r record
 		if json.Unmarshal(line, &r) != nil {
 			continue
 		}
@@ -93,20 +97,39 @@ func (j *Journal) load() error {
 		switch {
 		case c == nil:
 		case r.Undone:
-			j.forget(entry{r.Owner, c})
+			j.forget(key{r.Owner, c})
 		default:
-			j.applied = append(j.applied, entry{r.Owner, c})
+			e := entry{key: key{r.Owner, c}}
+			if r.Was != nil {
+				e.was = *r.Was
+			}
+			j.applied = append(j.applied, e)
 		}
 	}
 }
 
-func (j *Journal) forget(e entry) {
+func (j *Journal) forget(k key) {
 	for i := len(j.applied) - 1; i >= 0; i-- {
-		if j.applied[i] == e {
+		if j.applied[i].key == k {
 			j.applied = slices.Delete(j.applied, i, i+1)
 			return
 		}
 	}
+}
+
+// find returns where k is in applied; -1: nowhere.
+func (j *Journal) find(k key) int {
+	return slices.IndexFunc(j.applied, func(e entry) bool { return e.key == k })
+}
+
+// shared returns the entry of another owner for the same change, if there is one.
+func (j *Journal) shared(k key) (entry, bool) {
+	for _, e := range j.applied {
+		if e.change == k.change && e.owner != k.owner {
+			return e, true
+		}
+	}
+	return entry{}, false
 }
 
 // rewrite replaces the file by one that holds only what is applied now.
@@ -118,11 +141,11 @@ func (j *Journal) rewrite() error {
 	}
 	b = append(h, '\n')
 	for _, e := range j.applied {
-		r, err := newRecord(e.owner, e.change)
+		line, err := e.line(false)
 		if err != nil {
 			return err
 		}
-		b = append(b, r.line(false)...)
+		b = append(b, line...)
 	}
 	tmp := j.path + ".new"
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -153,8 +176,8 @@ func (j *Journal) rewrite() error {
 // maxLines is how long the file may grow before it is rewritten.
 const maxLines = 256
 
-func (j *Journal) write(owner string, c Change, undone bool) error {
-	r, err := newRecord(owner, c)
+func (j *Journal) write(e entry, undone bool) error {
+	line, err := e.line(undone)
 	if err != nil {
 		return err
 	}
@@ -163,7 +186,6 @@ func (j *Journal) write(owner string, c Change, undone bool) error {
 			return err
 		}
 	}
-	line := r.line(undone)
 	if _, err := j.file.WriteAt(line, j.size); err != nil { // half a line is overwritten by the next
 		return fmt.Errorf("undo journal: %w", errors.Join(err, j.file.Truncate(j.size)))
 	}
@@ -180,7 +202,8 @@ func (j *Journal) write(owner string, c Change, undone bool) error {
 // Apply makes owner's part of the system be exactly want: changes that are no
 // longer wanted are undone, the last first, then those that are missing are
 // made, in order. The first change that fails ends it; what was done until then
-// stays, and is known.
+// stays, and is known. A change that several owners want is made once, and
+// undone when the last of them does not want it any more.
 func (j *Journal) Apply(owner string, want []Change) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -188,34 +211,67 @@ func (j *Journal) Apply(owner string, want []Change) error {
 		return err
 	}
 	for _, c := range want {
-		if slices.Contains(j.applied, entry{owner, c}) {
-			if err := j.verify(entry{owner, c}); err != nil {
-				return err
-			}
-			continue
+		k := key{owner, c}
+		do := j.make
+		if j.find(k) >= 0 {
+			do = j.verify
 		}
-		if err := j.write(owner, c, false); err != nil {
+		if err := do(k); err != nil {
 			return err
 		}
-		if err := c.Do(j.system); err != nil {
-			return errors.Join(fmt.Errorf("%v: %w", c, err), j.write(owner, c, true))
-		}
-		j.applied = append(j.applied, entry{owner, c})
-		j.seen[entry{owner, c}] = true
 	}
 	return nil
 }
 
+// make makes a change, once it is on disk.
+func (j *Journal) make(k key) error {
+	e := entry{key: k}
+	old := j.replaced(k)
+	other, there := j.shared(k)
+	var err error
+	switch look, ok := k.change.(keeper); {
+	case there:
+		e.was = other.was
+	case old >= 0:
+		e.was = j.applied[old].was
+	case ok:
+		if e.was, err = look.Look(j.system); err != nil {
+			return fmt.Errorf("%v: %w", k.change, err)
+		}
+	}
+	if err := j.write(e, false); err != nil {
+		return err
+	}
+	if err := k.change.Do(j.system); err != nil {
+		return errors.Join(fmt.Errorf("%v: %w", k.change, err), j.write(e, true))
+	}
+	j.applied = append(j.applied, e)
+	j.seen[k] = true
+	if old >= 0 {
+		return j.remove(old)
+	}
+	return nil
+}
+
+// replaced returns which of owner's changes c takes the place of; -1: none.
+func (j *Journal) replaced(k key) int {
+	r, ok := k.change.(replacer)
+	if !ok {
+		return -1
+	}
+	return slices.IndexFunc(j.applied, func(e entry) bool { return e.owner == k.owner && e.change != k.change && r.Replaces(e.change) })
+}
+
 // verify makes a change of an earlier run again, once: nobody knows what has
 // become of it meanwhile.
-func (j *Journal) verify(e entry) error {
-	if j.seen[e] {
+func (j *Journal) verify(k key) error {
+	if j.seen[k] {
 		return nil
 	}
-	if err := e.change.Do(j.system); err != nil {
-		return fmt.Errorf("%v: %w", e.change, err)
+	if err := k.change.Do(j.system); err != nil {
+		return fmt.Errorf("%v: %w", k.change, err)
 	}
-	j.seen[e] = true
+	j.seen[k] = true
 	return nil
 }
 
@@ -241,21 +297,21 @@ func (j *Journal) drop(match func(entry) bool) error {
 // remove forgets one entry, on disk too.
 func (j *Journal) remove(i int) error {
 	e := j.applied[i]
-	delete(j.seen, e)
+	delete(j.seen, e.key)
 	j.applied = slices.Delete(j.applied, i, i+1)
-	return j.write(e.owner, e.change, true)
+	return j.write(e, true)
 }
 
-// undo takes back all of owner's changes that are not in keep. It goes on after
-// failures.
+// undo takes back all of owner's changes that are not in keep, nor replaced by
+// one that is. It goes on after failures.
 func (j *Journal) undo(owner string, keep []Change) error {
 	var failed []error
 	for i := len(j.applied) - 1; i >= 0; i-- {
 		e := j.applied[i]
-		if e.owner != owner || slices.Contains(keep, e.change) {
+		if e.owner != owner || slices.ContainsFunc(keep, func(c Change) bool { return c == e.change || replaces(c, e.change) }) {
 			continue
 		}
-		if err := e.change.Undo(j.system); err != nil {
+		if err := j.revert(e); err != nil {
 			failed = append(failed, fmt.Errorf("undo %v: %w", e.change, err))
 			continue
 		}
@@ -267,6 +323,22 @@ func (j *Journal) undo(owner string, keep []Change) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+func replaces(c, old Change) bool {
+	r, ok := c.(replacer)
+	return ok && c != old && r.Replaces(old)
+}
+
+// revert takes one change back, unless somebody else wants it still.
+func (j *Journal) revert(e entry) error {
+	if _, ok := j.shared(e.key); ok {
+		return nil
+	}
+	if k, ok := e.change.(keeper); ok {
+		return k.Restore(j.system, e.was)
+	}
+	return e.change.Undo(j.system)
 }
 
 // Redo makes owner's changes again, for when somebody else has taken them away.

@@ -30,7 +30,7 @@ func apply(t *testing.T, j *netconf.Journal, owner string, want []netconf.Change
 	}
 }
 
-const untouched = "device eth1 of - mtu 1500 up false"
+const untouched = "device eth1 of - mtu 1500 up false\nnet/ipv4/ip_forward=0\nnet/ipv6/conf/all/forwarding=0"
 
 func TestApplyMakesAndUnmakes(t *testing.T) {
 	f := newFake()
@@ -38,12 +38,16 @@ func TestApplyMakesAndUnmakes(t *testing.T) {
 	want := uplinkChanges("bizf", 7)
 	apply(t, j, "bizf", want)
 	const up = `
-address 203.0.113.7/32 peer 203.0.113.1 dev bizf 
-address fe80::1/64 peer invalid IP dev bizf 
+address 203.0.113.7/32 peer 203.0.113.1 dev bizf preferred true
+address fe80::1/64 peer invalid IP dev bizf preferred true
 device bizf of bizf mtu 1454 up true
 device eth1 of - mtu 1500 up true
-route 0.0.0.0/0 metric 100 src 203.0.113.7 dev bizf 
-route ::/0 metric 100 src invalid IP dev bizf `
+net/ipv4/ip_forward=0
+net/ipv6/conf/all/forwarding=1
+route 0.0.0.0/0 table 0 metric 100 src 203.0.113.7 dev bizf 
+route 0.0.0.0/0 table 107 metric 1073741824 src invalid IP dev  
+route ::/0 table 0 metric 100 src invalid IP dev bizf 
+rule add from 203.0.113.7/32 lookup 107 pref 25600`
 	f.expect(t, up)
 	if got := fmt.Sprint(j.Applied("bizf")); got != fmt.Sprint(want) {
 		t.Errorf("applied %s", got)
@@ -67,6 +71,9 @@ func TestUndoGoesBackwards(t *testing.T) {
 	f.calls = nil
 	apply(t, j, "bizf", nil)
 	want := []string{
+		"delete route add unreachable 0.0.0.0/0 metric 1073741824 table 107",
+		"delete rule add from 203.0.113.7/32 lookup 107 pref 25600",
+		"sysctl net/ipv6/conf/all/forwarding=0",
 		"delete route add ::/0 dev bizf metric 100",
 		"delete route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.7",
 		"delete addr add fe80::1/64 dev bizf",
@@ -85,10 +92,14 @@ func TestOnlyWhatDiffersIsChangedAndTheOldGoesFirst(t *testing.T) {
 	apply(t, j, "bizf", uplinkChanges("bizf", 7))
 	f.calls = nil
 	apply(t, j, "bizf", uplinkChanges("bizf", 9))
-	want := "delete route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.7\n" +
+	want := "delete route add unreachable 0.0.0.0/0 metric 1073741824 table 107\n" +
+		"delete rule add from 203.0.113.7/32 lookup 107 pref 25600\n" +
+		"delete route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.7\n" +
 		"delete addr add 203.0.113.7 peer 203.0.113.1 dev bizf\n" +
 		"addr add 203.0.113.9 peer 203.0.113.1 dev bizf\n" +
-		"route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.9"
+		"route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.9\n" +
+		"rule add from 203.0.113.9/32 lookup 109 pref 25600\n" +
+		"route add unreachable 0.0.0.0/0 metric 1073741824 table 109"
 	if got := strings.Join(f.calls, "\n"); got != want {
 		t.Errorf("did\n%s\nwant\n%s", got, want)
 	}
@@ -206,7 +217,7 @@ func TestAfterAnotherBootThereIsNothingToUndo(t *testing.T) {
 
 func TestNewerJournalIsLeftAlone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "journal")
-	text := `{"version":2,"boot":"b"}` + "\n" + `{"future":true}` + "\n"
+	text := `{"version":3,"boot":"b"}` + "\n" + `{"future":true}` + "\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package netconf
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -14,9 +15,6 @@ import (
 
 // Linux is the System of this network namespace.
 type Linux struct{}
-
-// protocolOurs marks our routes, so that others can tell them ("proto 112").
-const protocolOurs = 112
 
 // ErrForeign is matched when a device of the wanted name is there and not ours.
 var ErrForeign = errors.New("exists and is not ours")
@@ -118,14 +116,15 @@ func (Linux) SetDown(device string) error {
 	return netlink.LinkSetDown(link)
 }
 
-// AddAddress adds an address, and returns when it can be used. No duplicate is
-// looked for: on a PPP link negotiation has settled that (RFC 5072 section 5).
-func (Linux) AddAddress(device string, a Address) error {
-	link, err := netlink.LinkByName(device)
+// AddAddress adds an address, or changes it, and returns when it can be used. No
+// duplicate is looked for: on a PPP link negotiation has settled that (RFC 5072
+// section 5), and on a LAN the prefix is ours to give out.
+func (Linux) AddAddress(a Address) error {
+	link, err := netlink.LinkByName(a.Device)
 	if err != nil {
 		return err
 	}
-	if err := ignore(netlink.AddrAdd(link, address(a)), unix.EEXIST); err != nil {
+	if err := netlink.AddrReplace(link, address(a)); err != nil {
 		return err
 	}
 	if a.Address.Addr().Is6() {
@@ -154,8 +153,8 @@ func awaitLocal(a netip.Addr) {
 }
 
 // DeleteAddress deletes an address.
-func (Linux) DeleteAddress(device string, a Address) error {
-	link, err := netlink.LinkByName(device)
+func (Linux) DeleteAddress(a Address) error {
+	link, err := netlink.LinkByName(a.Device)
 	var missing netlink.LinkNotFoundError
 	if errors.As(err, &missing) {
 		return nil
@@ -166,6 +165,21 @@ func (Linux) DeleteAddress(device string, a Address) error {
 	return ignore(netlink.AddrDel(link, address(a)), unix.EADDRNOTAVAIL, unix.ENODEV)
 }
 
+// HasAddress reports whether an address is on its device.
+func (Linux) HasAddress(a Address) (bool, error) {
+	link, err := netlink.LinkByName(a.Device)
+	if err != nil {
+		return false, err
+	}
+	there, err := netlink.AddrList(link, family(a.Address.Addr()))
+	for _, t := range there {
+		if t.Equal(*address(a)) {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
 func address(a Address) *netlink.Addr {
 	n := &netlink.Addr{IPNet: ipNet(a.Address)}
 	if a.Peer.IsValid() {
@@ -174,46 +188,13 @@ func address(a Address) *netlink.Addr {
 	if a.Address.Addr().Is6() {
 		n.Flags = unix.IFA_F_NODAD
 	}
+	if a.Deprecated {
+		n.ValidLft, n.PreferedLft = math.MaxUint32, 0
+	}
 	if a.Address.Addr().IsLinkLocalUnicast() {
 		n.Scope = unix.RT_SCOPE_LINK
 	}
 	return n
-}
-
-// AddRoute adds a route.
-func (Linux) AddRoute(device string, r Route) error {
-	route, err := route(device, r)
-	if err != nil {
-		return err
-	}
-	err = netlink.RouteAdd(route)
-	if !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	return conflict(route, r)
-}
-
-// conflict looks whether the route that is there already is ours.
-func conflict(r *netlink.Route, want Route) error {
-	family := netlink.FAMILY_V4
-	if r.Dst.IP.To4() == nil {
-		family = netlink.FAMILY_V6
-	}
-	there, err := netlink.RouteListFiltered(family, &netlink.Route{Dst: r.Dst, Priority: r.Priority},
-		netlink.RT_FILTER_DST|netlink.RT_FILTER_PRIORITY)
-	if err != nil {
-		return err
-	}
-	other := "another device"
-	for _, t := range there {
-		if t.LinkIndex == r.LinkIndex {
-			return nil
-		}
-		if link, err := netlink.LinkByIndex(t.LinkIndex); err == nil {
-			other = link.Attrs().Name
-		}
-	}
-	return &ConflictError{want, other}
 }
 
 // IsUp reports whether a device is set up.
@@ -234,35 +215,12 @@ func Namespace() string {
 	return fmt.Sprintf("%d:%d", s.Dev, s.Ino)
 }
 
-// DeleteRoute deletes a route.
-func (Linux) DeleteRoute(device string, r Route) error {
-	route, err := route(device, r)
-	var missing netlink.LinkNotFoundError
-	if errors.As(err, &missing) {
-		return nil
+// family returns the address family of a, as netlink has it.
+func family(a netip.Addr) int {
+	if a.Is6() {
+		return netlink.FAMILY_V6
 	}
-	if err != nil {
-		return err
-	}
-	return ignore(netlink.RouteDel(route), unix.ESRCH, unix.ENODEV)
-}
-
-func route(device string, r Route) (*netlink.Route, error) {
-	link, err := netlink.LinkByName(device)
-	if err != nil {
-		return nil, err
-	}
-	n := &netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: ipNet(r.Destination), Priority: r.Metric,
-		Protocol: protocolOurs, Scope: unix.RT_SCOPE_UNIVERSE,
-	}
-	if r.Destination.Addr().Is4() {
-		n.Scope = unix.RT_SCOPE_LINK
-	}
-	if r.Source.IsValid() {
-		n.Src = r.Source.AsSlice()
-	}
-	return n, nil
+	return netlink.FAMILY_V4
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -28,7 +28,7 @@ func TestIPv6AddressTakesPacketsAtOnce(t *testing.T) {
 				err = system.SetUp(name)
 			}
 			if err == nil {
-				err = system.AddAddress(name, netconf.Address{Device: name, Address: address})
+				err = system.AddAddress(netconf.Address{Device: name, Address: address})
 			}
 			if err == nil { // at this very moment
 				local := &netlink.Route{

@@ -424,30 +424,67 @@ func (k *kernel) IsUp(name string) (bool, error) {
 	defer k.mu.Unlock()
 	return k.lineUp || slices.Contains(k.config, name+" up"), nil
 }
-func (k *kernel) SetDown(name string) error { return k.set(false, "%s up", name) }
-func (k *kernel) AddAddress(device string, a netconf.Address) error {
+func (k *kernel) SetDown(name string) error                { return k.set(false, "%s up", name) }
+func (k *kernel) HasAddress(netconf.Address) (bool, error) { return false, nil }
+func (k *kernel) AddAddress(a netconf.Address) error {
 	k.mu.Lock()
 	err := k.noAddr
 	k.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return k.set(true, "%s address %v", device, a.Address)
+	old := a
+	old.Deprecated = !a.Deprecated
+	return errors.Join(k.DeleteAddress(old), k.set(true, "%s", addressLine(a)))
 }
-func (k *kernel) DeleteAddress(device string, a netconf.Address) error {
-	return k.set(false, "%s address %v", device, a.Address)
+
+func addressLine(a netconf.Address) string {
+	text := fmt.Sprintf("%s address %v", a.Device, a.Address)
+	if a.Deprecated {
+		text += " deprecated"
+	}
+	return text
 }
-func (k *kernel) AddRoute(device string, r netconf.Route) error {
+func (k *kernel) DeleteAddress(a netconf.Address) error { return k.set(false, "%s", addressLine(a)) }
+func (k *kernel) AddRoute(r netconf.Route) error {
 	k.mu.Lock()
 	taken := k.taken
 	k.mu.Unlock()
-	if r.Destination.String() == taken {
+	if r.Destination.String() == taken && r.Table == 0 {
 		return &netconf.ConflictError{Route: r, Device: "eth0"}
 	}
-	return k.set(true, "%s route %v metric %d", device, r.Destination, r.Metric)
+	return k.set(true, "%s", routeLine(r))
 }
-func (k *kernel) DeleteRoute(device string, r netconf.Route) error {
-	return k.set(false, "%s route %v metric %d", device, r.Destination, r.Metric)
+
+func routeLine(r netconf.Route) string {
+	text := fmt.Sprintf("%s route %v metric %d", r.Device, r.Destination, r.Metric)
+	if r.Device == "" {
+		text = fmt.Sprintf("unreachable %v", r.Destination)
+	}
+	if r.Table != 0 {
+		text += fmt.Sprintf(" table %d", r.Table)
+	}
+	return text
+}
+func (k *kernel) DeleteRoute(r netconf.Route) error { return k.set(false, "%s", routeLine(r)) }
+func (k *kernel) AddRule(r netconf.Rule) error      { return k.set(true, "%v", r) }
+func (k *kernel) DeleteRule(r netconf.Rule) error   { return k.set(false, "%v", r) }
+
+// Settings are text as well, if they differ from 0.
+func (k *kernel) Sysctl(key string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, line := range k.config {
+		if v, ok := strings.CutPrefix(line, key+"="); ok {
+			return v, nil
+		}
+	}
+	return "0", nil
+}
+
+func (k *kernel) SetSysctl(key, value string) error {
+	old, _ := k.Sysctl(key)
+	return errors.Join(k.set(false, "%s=%s", key, old), k.set(value != "0", "%s=%s", key, value))
 }
 
 func (k *kernel) attach(string) (supervisor.Device, error) { return device{}, nil }

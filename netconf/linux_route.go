@@ -1,0 +1,108 @@
+package netconf
+
+import (
+	"errors"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// protocolOurs marks our routes and rules, so that others can tell them ("proto
+// 112").
+const protocolOurs = 112
+
+// AddRoute adds a route.
+func (Linux) AddRoute(r Route) error {
+	route, err := route(r)
+	if err != nil {
+		return err
+	}
+	err = netlink.RouteAdd(route)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return conflict(route, r)
+}
+
+// conflict looks whether the route that is there already is ours.
+func conflict(r *netlink.Route, want Route) error {
+	filter := netlink.RT_FILTER_DST | netlink.RT_FILTER_PRIORITY | netlink.RT_FILTER_TABLE
+	there, err := netlink.RouteListFiltered(family(want.Destination.Addr()), r, filter)
+	if err != nil {
+		return err
+	}
+	other := "another device"
+	for _, t := range there {
+		if t.Type == r.Type && t.Protocol == protocolOurs && (t.LinkIndex == r.LinkIndex || r.Type == unix.RTN_UNREACHABLE) {
+			return nil
+		}
+		if link, err := netlink.LinkByIndex(t.LinkIndex); err == nil {
+			other = link.Attrs().Name
+		}
+	}
+	return &ConflictError{want, other}
+}
+
+// DeleteRoute deletes a route.
+func (Linux) DeleteRoute(r Route) error {
+	route, err := route(r)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return ignore(netlink.RouteDel(route), unix.ESRCH, unix.ENODEV)
+}
+
+func route(r Route) (*netlink.Route, error) {
+	n := &netlink.Route{
+		Dst: ipNet(r.Destination), Priority: r.Metric, Protocol: protocolOurs, Scope: unix.RT_SCOPE_UNIVERSE,
+		Table: table(r.Table), Type: unix.RTN_UNICAST,
+	}
+	if r.Device == "" {
+		n.Type = unix.RTN_UNREACHABLE
+		return n, nil
+	}
+	link, err := netlink.LinkByName(r.Device)
+	if err != nil {
+		return nil, err
+	}
+	n.LinkIndex = link.Attrs().Index
+	if r.Destination.Addr().Is4() {
+		n.Scope = unix.RT_SCOPE_LINK
+	}
+	if r.Source.IsValid() {
+		n.Src = r.Source.AsSlice()
+	}
+	return n, nil
+}
+
+func table(number int) int {
+	if number == 0 {
+		return unix.RT_TABLE_MAIN
+	}
+	return number
+}
+
+// AddRule adds a rule.
+func (Linux) AddRule(r Rule) error { return ignore(netlink.RuleAdd(rule(r)), unix.EEXIST) }
+
+// DeleteRule deletes a rule.
+func (Linux) DeleteRule(r Rule) error {
+	return ignore(netlink.RuleDel(rule(r)), unix.ENOENT, unix.ESRCH)
+}
+
+func rule(r Rule) *netlink.Rule {
+	n := netlink.NewRule()
+	n.Family = family(r.From.Addr())
+	n.Src = ipNet(r.From)
+	n.Table = table(r.Table)
+	n.Priority = r.Priority
+	n.Protocol = protocolOurs
+	if r.Specific {
+		n.SuppressPrefixlen = 0
+	}
+	return n
+}

@@ -1,0 +1,95 @@
+package netconf_test
+
+import (
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"pppoectl/netconf"
+)
+
+var forwarding = netconf.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1"}
+
+// Two uplinks need forwarding: it ends with the second, whichever that is, also
+// over a crash between.
+func TestSettingThatTwoWantEndsWithTheSecond(t *testing.T) {
+	for _, order := range [][]string{{"a", "b"}, {"b", "a"}} {
+		file := filepath.Join(t.TempDir(), "journal")
+		f := newFake()
+		j := journal(t, file, "b", f)
+		apply(t, j, "a", []netconf.Change{forwarding})
+		apply(t, j, "b", []netconf.Change{forwarding})
+		j.Close()
+		j = journal(t, file, "b", f)
+		apply(t, j, order[0], nil)
+		if v := f.sysctls[forwarding.Key]; v != "1" {
+			t.Errorf("%v: %s after the first has left", order, v)
+		}
+		apply(t, j, order[1], nil)
+		f.expect(t, untouched)
+	}
+}
+
+func TestSettingThatWasSoAlreadyStays(t *testing.T) {
+	f := newFake()
+	f.sysctls[forwarding.Key] = "1"
+	before := f.String()
+	j := journal(t, filepath.Join(t.TempDir(), "journal"), "b", f)
+	apply(t, j, "a", []netconf.Change{forwarding})
+	apply(t, j, "a", nil)
+	f.expect(t, before)
+}
+
+func TestSettingThatSomebodyChangedMeanwhileStays(t *testing.T) {
+	f := newFake()
+	j := journal(t, filepath.Join(t.TempDir(), "journal"), "b", f)
+	apply(t, j, "a", []netconf.Change{forwarding})
+	f.sysctls[forwarding.Key] = "2"
+	apply(t, j, "a", nil)
+	if v := f.sysctls[forwarding.Key]; v != "2" {
+		t.Errorf("it is %s", v)
+	}
+}
+
+var onLAN = netconf.Address{Device: "eth1", Address: netip.MustParsePrefix("2001:db8:100::1/64")}
+
+// An address that somebody has given the LAN by hand is used, and stays.
+func TestForeignAddressStays(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "journal")
+	f := newFake()
+	if err := f.AddAddress(onLAN); err != nil {
+		t.Fatal(err)
+	}
+	before := f.String()
+	j := journal(t, file, "b", f)
+	apply(t, j, "bizf6", []netconf.Change{onLAN})
+	j.Close()
+	j = journal(t, file, "b", f)
+	apply(t, j, "bizf6", nil)
+	f.expect(t, before)
+}
+
+// When a prefix is deprecated its address changes in place: deleting it would end
+// connections.
+func TestAddressIsDeprecatedWithoutBeingDeleted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "journal")
+	f := newFake()
+	j := journal(t, file, "b", f)
+	apply(t, j, "bizf6", []netconf.Change{onLAN})
+	old := onLAN
+	old.Deprecated = true
+	for _, a := range []netconf.Address{old, onLAN, old} {
+		f.calls = nil
+		apply(t, j, "bizf6", []netconf.Change{a})
+		if len(f.calls) != 1 || f.calls[0] != a.String() {
+			t.Errorf("did %q", f.calls)
+		}
+		if applied := j.Applied("bizf6"); len(applied) != 1 || applied[0] != a {
+			t.Errorf("applied %v", applied)
+		}
+	}
+	j.Close()
+	j = journal(t, file, "b", f)
+	apply(t, j, "bizf6", nil)
+	f.expect(t, untouched)
+}
