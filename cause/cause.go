@@ -19,6 +19,7 @@ const (
 	AuthRejected     Code = "auth_rejected"      // the AC did not like login or password
 	AuthTimeout      Code = "auth_timeout"       // the AC came to no verdict
 	NetworkFailed    Code = "network_failed"     // no network protocol that we asked for opened
+	NoPrefix         Code = "no_prefix"          // the session is up, but no prefix was delegated
 	EchoLost         Code = "echo_lost"          // the AC went silent
 	PADT             Code = "padt"               // the AC ended the session with a PADT
 	Terminated       Code = "terminated"         // the AC ended the session with a Terminate-Request
@@ -61,6 +62,7 @@ var entries = map[Code]entry{
 	AuthRejected:     {19, "authentication rejected"},
 	AuthTimeout:      {10, "the access concentrator did not finish authentication"},
 	NetworkFailed:    {10, "no network protocol came up"},
+	NoPrefix:         {22, "no prefix was delegated"},
 	EchoLost:         {15, "the access concentrator went silent"},
 	PADT:             {16, "the access concentrator ended the session (PADT)"},
 	Terminated:       {16, "the access concentrator ended the session (Terminate-Request)"},

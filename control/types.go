@@ -68,11 +68,35 @@ type IPv4 struct {
 	DNS   []string `json:"dns"`
 }
 
-// IPv6 is what IPv6CP gave.
+// IPv6 is what IPv6CP gave, and DHCPv6.
 type IPv6 struct {
-	Local string   `json:"local"`
-	Peer  string   `json:"peer,omitempty"`
-	DNS   []string `json:"dns"`
+	Local      string   `json:"local"`
+	Peer       string   `json:"peer,omitempty"`
+	DNS        []string `json:"dns"`
+	Domains    []string `json:"domains,omitempty"`
+	NTP        []string `json:"ntp,omitempty"`
+	AFTR       string   `json:"aftr,omitempty"`       // of DS-Lite
+	Delegation string   `json:"delegation,omitempty"` // what the DHCPv6 client is doing
+	Prefixes   []Prefix `json:"prefixes,omitempty"`
+	LAN        []LAN    `json:"lan,omitempty"`
+}
+
+// Prefix is a delegated prefix. A time that is missing never comes.
+type Prefix struct {
+	Prefix         string     `json:"prefix"`
+	PreferredUntil *time.Time `json:"preferred_until,omitempty"`
+	ValidUntil     *time.Time `json:"valid_until,omitempty"`
+	T1             *time.Time `json:"t1,omitempty"`         // when it is renewed
+	Server         string     `json:"server,omitempty"`     // its DUID
+	Deprecated     bool       `json:"deprecated,omitempty"` // no new connections
+}
+
+// LAN is an interface's part of a prefix.
+type LAN struct {
+	Interface  string `json:"interface"`
+	Address    string `json:"address,omitempty"`
+	Deprecated bool   `json:"deprecated,omitempty"`
+	Error      string `json:"error,omitempty"`
 }
 
 // Echo is how the AC answers LCP echoes.

@@ -104,10 +104,13 @@ type offer struct {
 	prefixes   []netip.Prefix
 }
 
-// New returns a client whose link is down. Without a DUID it must not be started.
+// New returns a client whose link is down.
 func New(cfg Config, rand *rand.Rand) *Client {
 	return &Client{cfg: cfg, rand: rand, longest: solicitTimes.longest}
 }
+
+// Configure changes who asks, and for what, from the next [Start] on.
+func (c *Client) Configure(cfg Config) { c.cfg = cfg }
 
 // Restore gives the client the lease of an earlier run.
 func (c *Client) Restore(l Lease) { c.lease = l.clone() }

@@ -101,6 +101,7 @@ func (*system) AddRoute(netconf.Route) error             { return nil }
 func (s *system) DeleteRoute(netconf.Route) error        { s.undone++; return nil }
 func (*system) AddRule(netconf.Rule) error               { return nil }
 func (s *system) DeleteRule(netconf.Rule) error          { s.undone++; return nil }
+func (*system) Advertised() ([]string, error)            { return nil, nil }
 func (*system) Sysctl(string) (string, error)            { return "1", nil }
 func (s *system) SetSysctl(string, string) error         { s.undone++; return nil }
 

@@ -33,6 +33,9 @@ type System interface {
 	DeleteRule(Rule) error
 	Sysctl(key string) (string, error)
 	SetSysctl(key, value string) error
+	// Advertised returns the interfaces whose routes come from router
+	// advertisements.
+	Advertised() ([]string, error)
 }
 
 // keeper is a change whose way back depends on what was there before.

@@ -263,3 +263,5 @@ func (f *fake) expect(t *testing.T, want string) {
 		t.Errorf("the system is\n%s\nwant\n%s", got, want)
 	}
 }
+
+func (f *fake) Advertised() ([]string, error) { return nil, nil }

@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -105,4 +106,17 @@ func rule(r Rule) *netlink.Rule {
 		n.SuppressPrefixlen = 0
 	}
 	return n
+}
+
+// Advertised returns the interfaces whose routes come from router
+// advertisements: those that must accept them while the kernel forwards, too.
+func (Linux) Advertised() ([]string, error) {
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Protocol: unix.RTPROT_RA}, netlink.RT_FILTER_PROTOCOL)
+	var names []string
+	for _, r := range routes {
+		if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil && !slices.Contains(names, link.Attrs().Name) {
+			names = append(names, link.Attrs().Name)
+		}
+	}
+	return names, err
 }

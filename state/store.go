@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"pppoectl/dhcpv6"
 	"pppoectl/session"
 )
 
@@ -38,7 +40,7 @@ type Store struct {
 // Open opens the state directory dir, and makes it if it is missing. boot is
 // the id of this boot (see [BootID]). Only one process at a time may have it.
 func Open(dir, boot string) (*Store, error) {
-	for _, d := range []string{dir, filepath.Join(dir, "sessions"), filepath.Join(dir, "uplinks")} {
+	for _, d := range []string{dir, filepath.Join(dir, "sessions"), filepath.Join(dir, "uplinks"), filepath.Join(dir, "leases")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
@@ -192,6 +194,7 @@ type Uplink struct {
 	Worked     bool   `json:"worked,omitempty"`      // the login has been accepted before
 	Rejections int    `json:"rejections,omitempty"`  // of the login, in a row
 	RejectedAt int64  `json:"rejected_at,omitempty"` // Unix time in seconds of the last
+	DUID       string `json:"duid,omitempty"`        // of DHCPv6, hexadecimal, once made
 	Identifier string `json:"identifier,omitempty"`  // the IPv6 interface identifier, once chosen
 }
 
@@ -210,10 +213,43 @@ func (s *Store) LoadUplink(name string) (Uplink, error) {
 	return v, err
 }
 
+// Lease is what is kept of a delegated prefix. Its times are since the boot in
+// which it was written.
+type Lease struct {
+	Lease dhcpv6.Lease  `json:"lease"`
+	At    time.Duration `json:"at"`   // when it was written, since boot
+	Clock time.Time     `json:"time"` // the same
+}
+
+func leaseFile(name string) string { return filepath.Join("leases", name+".json") }
+
+// SaveLease writes the lease of uplink name down.
+func (s *Store) SaveLease(name string, v Lease) error { return s.write(leaseFile(name), v) }
+
+// LoadLease returns the lease of uplink name with its times in this boot, whose
+// time is now, also if it was written in another one. Without one the error is
+// os.ErrNotExist.
+func (s *Store) LoadLease(name string, now time.Duration, clock time.Time) (dhcpv6.Lease, error) {
+	var v Lease
+	boot, err := s.read(leaseFile(name), &v)
+	if err != nil {
+		return dhcpv6.Lease{}, err
+	}
+	if boot == s.boot {
+		return v.Lease, nil
+	}
+	// A clock that went backwards, as without a battery, makes a lease no longer.
+	passed := max(clock.Sub(v.Clock), 0)
+	return v.Lease.Shift(now - passed - v.At), nil
+}
+
+// RemoveLease forgets the lease of uplink name.
+func (s *Store) RemoveLease(name string) error { return s.remove(leaseFile(name)) }
+
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "journal", "events.jsonl", "events.jsonl.1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", "journal", "events.jsonl", "events.jsonl.1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

@@ -63,6 +63,9 @@ func (u *uplink) tidy() {
 	if err := u.s.journal.Apply(u.cfg.Name, want); err != nil {
 		u.log.Warnf("left over from an earlier run: %v", err)
 	}
+	if !u.wanted {
+		u.undoAsides()
+	}
 }
 
 // lastWords is how long a session in the making is waited for at the end.
@@ -99,6 +102,7 @@ func (u *uplink) detach() {
 		u.saveSession()
 	}
 	u.closePath()
+	u.stopDelegation()
 	u.closeDevice()
 	if u.port != nil {
 		u.port.Close()
@@ -115,6 +119,7 @@ func (u *uplink) tearDown() {
 		u.s.releaseOrphan(u.cfg.Name)
 	}
 	u.addrs, u.broken, u.againAt = addresses{}, nil, 0
+	u.undoAsides()
 	if err := u.s.journal.Apply(u.cfg.Name, nil); err != nil {
 		u.log.Errorf("%v", err)
 	}

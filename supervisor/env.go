@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	mrand "math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"pppoectl/dataplane"
 	"pppoectl/line"
+	"pppoectl/linklocal"
 	"pppoectl/netconf"
 	"pppoectl/pppoe"
 	"pppoectl/tun"
@@ -32,6 +34,13 @@ type Device interface {
 	Close() error
 }
 
+// Datagrams is a socket for DHCPv6 on one link.
+type Datagrams interface {
+	Messages() <-chan []byte
+	Send(message []byte) error
+	Close()
+}
+
 // Environment is the world as the supervisor sees it; tests bring their own.
 type Environment struct {
 	// Now is the time since boot, suspend included.
@@ -47,6 +56,8 @@ type Environment struct {
 	Attach func(name string) (Device, error)
 	// NewPath begins to carry a session's packets.
 	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
+	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
+	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
 	// System is what netconf changes.
 	System netconf.System
 }
@@ -73,7 +84,14 @@ func Real(w *line.Watcher) Environment {
 			return d, nil
 		},
 		NewPath: dataplane.NewPortable,
-		System:  netconf.Linux{},
+		OpenDHCP: func(device string, local netip.Addr) (Datagrams, error) {
+			d, err := linklocal.OpenDHCP(device, local)
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
+		System: netconf.Linux{},
 	}
 }
 

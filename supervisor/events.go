@@ -108,6 +108,9 @@ func (u *uplink) ready() {
 	if v := info.IPv6; v != nil {
 		text += fmt.Sprintf(", %v peer %v", v.Local, v.Peer)
 	}
+	if u.awaitsPrefix() {
+		text += "; a prefix is asked for"
+	}
 	u.tell("up", cause.None, text, "")
 }
 
@@ -115,6 +118,8 @@ func (u *uplink) ready() {
 func (u *uplink) closed(e session.Event) {
 	now := u.s.env.Now()
 	u.closePath()
+	u.stopDelegation()
+	u.pd.hangAt = 0
 	if peer, ok := u.stalePeer(); ok {
 		u.stale = &peer
 	} else {

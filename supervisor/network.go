@@ -14,61 +14,6 @@ import (
 	"pppoectl/session"
 )
 
-// addresses are what the device has. They outlive the session: a line with a
-// fixed address keeps its TCP connections while it is dialled anew.
-type addresses struct {
-	mtu  int
-	ipv4 *session.IPv4Info
-	ipv6 *session.IPv6Info
-}
-
-// stepBackMetric is added to the metric of a default route whose session is
-// gone: any other default route serves then, and without one it still holds the
-// place.
-const stepBackMetric = 10000
-
-var (
-	everywhere4 = netip.MustParsePrefix("0.0.0.0/0")
-	everywhere6 = netip.MustParsePrefix("::/0")
-)
-
-// changes is what the system should look like for this uplink.
-func (u *uplink) changes() []netconf.Change {
-	name := u.cfg.Ifname
-	mtu := u.addrs.mtu
-	if mtu == 0 {
-		mtu = u.cfg.MTU
-	}
-	changes := []netconf.Change{netconf.Device{Name: name, Owner: u.cfg.Name}, netconf.Link{Device: name, MTU: mtu}}
-	var info session.Info
-	if u.machine != nil {
-		info = u.machine.Info()
-	}
-	route := func(to netip.Prefix, source netip.Addr, up bool) {
-		if !u.cfg.DefaultRoute || u.noRoute[to] {
-			return
-		}
-		metric := u.cfg.Metric
-		if !up {
-			metric += stepBackMetric
-		}
-		changes = append(changes, netconf.Route{Device: name, Destination: to, Metric: metric, Source: source})
-	}
-	if v := u.addrs.ipv4; v != nil {
-		source := netip.Addr{}
-		if v.Local.IsValid() && !v.Local.IsUnspecified() {
-			changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 32), Peer: v.Peer})
-			source = v.Local
-		}
-		route(everywhere4, source, info.IPv4 != nil && u.line.Carrier)
-	}
-	if v := u.addrs.ipv6; v != nil {
-		changes = append(changes, netconf.Address{Device: name, Address: netip.PrefixFrom(v.Local, 64)})
-		route(everywhere6, netip.Addr{}, info.IPv6 != nil && u.line.Carrier)
-	}
-	return changes
-}
-
 // configure makes the system look like changes. A default route that somebody
 // else's is in the way of is done without.
 func (u *uplink) configure() error {
@@ -93,6 +38,7 @@ const systemRetry = 2 * time.Second
 // refresh makes the system follow a change of the session or the line, and tries
 // again later what cannot be done now.
 func (u *uplink) refresh() {
+	u.refreshAsides()
 	if u.idle() && (!u.wanted || len(u.s.journal.Applied(u.cfg.Name)) == 0) {
 		return // nothing is there, and nothing has to be
 	}
@@ -101,6 +47,14 @@ func (u *uplink) refresh() {
 		return
 	}
 	u.broken, u.againAt = nil, 0
+}
+
+// refreshAsides makes the rest of the system follow, as long as the uplink is
+// wanted: a lease outlives its session.
+func (u *uplink) refreshAsides() {
+	if u.wanted || !u.idle() {
+		u.configureAsides()
+	}
 }
 
 // refused notes that the system does not do what it must.
@@ -121,12 +75,16 @@ func (u *uplink) again() {
 		u.carrierBack()
 	}
 	if u.port == nil && u.line.Carrier || u.idle() {
+		u.refreshAsides()
 		return
 	}
 	u.refresh()
 	if u.broken == nil && u.machine.Phase() == session.Up {
-		u.lastError = nil
+		if u.lastError != nil && u.lastError.Code == cause.DeviceFailed {
+			u.lastError = nil
+		}
 		u.carry()
+		u.startDelegation()
 	}
 }
 
@@ -163,6 +121,9 @@ func (u *uplink) networkChanged(e session.Event) {
 	info := u.machine.Info()
 	if e.Kind == session.NetworkDown {
 		u.pass(info)
+		if e.Family == session.IPv6 {
+			u.stopDelegation()
+		}
 		u.refresh()
 		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is down%s", e.Family, colon(e.Text)), "")
 		return
@@ -182,6 +143,9 @@ func (u *uplink) networkChanged(e session.Event) {
 	u.refresh()
 	u.carry()
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
+	if e.Family == session.IPv6 {
+		u.startDelegation()
+	}
 }
 
 func colon(s string) string {
@@ -267,6 +231,10 @@ func (u *uplink) pathFailed(err error) {
 	u.closeDevice()
 	if err := u.s.journal.Redo(u.cfg.Name); err != nil {
 		u.refused(err)
+	}
+	if u.pd.socket != nil { // it was bound to the device that is gone
+		u.stopDelegation()
+		u.startDelegation()
 	}
 	if u.s.env.Now()-u.carried < pathRetry { // it fails at once: not again and again
 		u.carryAt = u.s.env.Now() + pathRetry

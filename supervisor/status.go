@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"pppoectl/cause"
 	"pppoectl/control"
 	"pppoectl/dataplane"
+	"pppoectl/dhcpv6"
+	"pppoectl/netconf"
 	"pppoectl/session"
 )
 
@@ -47,11 +51,11 @@ func (u *uplink) publish() {
 // stateName returns one of the eleven names.
 func (u *uplink) stateName(info session.Info) string {
 	switch {
-	case info.Phase == session.Terminating:
+	case info.Phase == session.Terminating || u.pd.hangAt != 0:
 		return control.Terminating
 	case info.Phase != session.Down && info.Suspect:
 		return control.Suspect
-	case info.Phase == session.Up && u.broken != nil:
+	case info.Phase == session.Up && (u.broken != nil || u.awaitsPrefix()):
 		return control.Network
 	case info.Phase != session.Down:
 		return string(info.Phase)
@@ -89,6 +93,7 @@ func (u *uplink) compose() control.Uplink {
 	if a := info.IPv6; a != nil {
 		v.IPv6 = &control.IPv6{Local: text(a.Local), Peer: text(a.Peer), DNS: []string{}}
 	}
+	u.composePrefixes(&v)
 	if e := info.Echo; e.Sent > 0 || e.Off != "" {
 		v.Echo = &control.Echo{RTTms: float64(e.RTT.Microseconds()) / 1000, Lost: e.Lost, Sent: e.Sent, Off: e.Off}
 	}
@@ -104,6 +109,59 @@ func (u *uplink) compose() control.Uplink {
 		v.DataPath = &control.DataPath{Kind: u.path.Kind(), Note: "the only one that this version has"}
 	}
 	return v
+}
+
+// composePrefixes tells of delegated prefixes, also of those that wait for a
+// session.
+func (u *uplink) composePrefixes(v *control.Uplink) {
+	lease, _ := u.pd.lease()
+	if v.IPv6 == nil && len(lease.Prefixes) > 0 {
+		v.IPv6 = &control.IPv6{DNS: []string{}}
+	}
+	if v.IPv6 == nil || u.pd.client == nil {
+		return
+	}
+	now := u.s.env.Now()
+	v.IPv6.Delegation = string(u.pd.client.Phase())
+	v.IPv6.DNS, v.IPv6.Domains = texts(lease.Told.DNS), lease.Told.Domains
+	v.IPv6.NTP, v.IPv6.AFTR = lease.Told.NTP, lease.Told.AFTR
+	old := map[string]control.Prefix{}
+	if was := u.status.IPv6; was != nil {
+		for _, p := range was.Prefixes {
+			old[p.Prefix] = p
+		}
+	}
+	for _, p := range lease.Prefixes {
+		q := old[p.Prefix.String()]
+		v.IPv6.Prefixes = append(v.IPv6.Prefixes, control.Prefix{
+			Prefix: p.Prefix.String(), Server: hex.EncodeToString(lease.Server), Deprecated: !p.Preferred(now),
+			PreferredUntil: u.clock(q.PreferredUntil, p.PreferredUntil), ValidUntil: u.clock(q.ValidUntil, p.ValidUntil),
+			T1: u.clock(q.T1, lease.T1),
+		})
+	}
+	for i, l := range u.cfg.LAN {
+		n := control.LAN{Interface: l.Interface, Error: u.asideErrors[u.asideOwner(l.Interface)]}
+		changes := u.lanChanges(i)
+		for _, c := range changes {
+			a := c.(netconf.Address)
+			n.Address, n.Deprecated = a.Address.String(), a.Deprecated
+			v.IPv6.LAN = append(v.IPv6.LAN, n)
+		}
+		if len(changes) == 0 {
+			if len(lease.Prefixes) > 0 && n.Error == "" {
+				n.Error = fmt.Sprintf("the prefix has no /64 with the number %d", l.Subnet)
+			}
+			v.IPv6.LAN = append(v.IPv6.LAN, n)
+		}
+	}
+}
+
+// clock returns the wall time of a time of a lease; nil if it never comes.
+func (u *uplink) clock(old *time.Time, at time.Duration) *time.Time {
+	if at == dhcpv6.Forever {
+		return nil
+	}
+	return u.keep(old, time.Now().Add(at-u.s.env.Now()).Round(time.Second))
 }
 
 // keep returns old if it says nearly the same as now: two clocks that are read

@@ -154,6 +154,9 @@ func (s *Supervisor) sweep() {
 
 // owned reports whether an owner in the journal is still configured.
 func (s *Supervisor) owned(owner string) bool {
+	if name, ok := asideOf(owner); ok {
+		return s.running[name] != nil
+	}
 	line, ok := lineOf(owner)
 	if !ok {
 		return s.running[owner] != nil
@@ -428,6 +431,12 @@ func definitive(c cause.Code) bool {
 func unfinished(status control.Uplink, patience time.Duration) error {
 	if e := status.LastError; e != nil && status.State == control.Discovery {
 		return cause.Errorf(e.Code, "%s", e.Message)
+	}
+	if e := status.LastError; e != nil && e.Code == cause.NoPrefix {
+		return cause.Errorf(e.Code, "%s", e.Message)
+	}
+	if v := status.IPv6; v != nil && v.Delegation != "" && len(v.Prefixes) == 0 {
+		return cause.Errorf(cause.NoPrefix, "%s: the session is up, but no prefix was delegated within %v (DHCPv6 is %s); it is asked on", status.Name, patience, v.Delegation)
 	}
 	if e := status.LastError; e != nil && (e.Code == cause.NoInterface || e.Code == cause.DeviceFailed) {
 		return cause.Errorf(e.Code, "%s", e.Message)

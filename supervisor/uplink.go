@@ -13,6 +13,7 @@ import (
 	"pppoectl/configs"
 	"pppoectl/control"
 	"pppoectl/dataplane"
+	"pppoectl/dhcpv6"
 	"pppoectl/ipcp"
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
@@ -58,7 +59,12 @@ type uplink struct {
 	saves    timer.Limiter         // of the session on disk
 	moving   bool                  // to another station's address: no dial, no tear-down meanwhile
 	addrs    addresses
-	traffic  dataplane.Counters // of paths that are closed
+	pd       delegation
+
+	lanUp       map[string]bool   // interfaces that somebody has set up
+	asideErrors map[string]string // what was told, by owner
+
+	traffic dataplane.Counters // of paths that are closed
 
 	turn   chan struct{} // a message: it may dial
 	inTurn bool          // it has asked for a turn
@@ -102,9 +108,11 @@ const (
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {
 	u := &uplink{
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
-		log:  s.log.WithField("uplink", cfg.Name),
+		log:   s.log.WithField("uplink", cfg.Name),
+		lanUp: map[string]bool{}, asideErrors: map[string]string{},
 		turn: make(chan struct{}, 1), orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
+	u.pd = u.newDelegation()
 	u.rememberRejection(s.cfg.Modified)
 	u.publish()
 	return u
@@ -142,6 +150,7 @@ func (u *uplink) Run(ctx context.Context) {
 	defer unfollow()
 	device, unfollowDevice := u.s.env.Follow(u.cfg.Ifname)
 	defer unfollowDevice()
+	lans := u.followLANs(ctx)
 	defer close(u.ended)
 	defer u.detach()
 	u.adopt()
@@ -164,6 +173,10 @@ func (u *uplink) Run(ctx context.Context) {
 			u.lineChanged(s)
 		case s := <-device:
 			u.deviceChanged(s)
+		case s := <-lans:
+			u.lanChanged(s)
+		case m := <-u.pd.messages():
+			u.stepDHCP(dhcpv6.Input{Message: m})
 		case f := <-frames:
 			u.step(session.Input{Frame: &f})
 		case err := <-failed:
@@ -205,7 +218,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt)
+	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -266,6 +279,9 @@ func (u *uplink) wantDown(c cause.Code) {
 		u.saveRecord()
 	}
 	u.wanted, u.nextTry = false, 0
+	if c == cause.Released && u.giveBack() {
+		return
+	}
 	if !u.idle() {
 		u.step(session.Input{Command: session.Hangup, Cause: c, Text: "User request"})
 		return
@@ -291,6 +307,12 @@ func (u *uplink) tick() {
 	}
 	if u.againAt != 0 && u.s.env.Now() >= u.againAt {
 		u.again()
+	}
+	if u.pd.deadline != 0 && u.s.env.Now() >= u.pd.deadline {
+		u.stepDHCP(dhcpv6.Input{})
+	}
+	if u.pd.hangAt != 0 && u.s.env.Now() >= u.pd.hangAt {
+		u.hangUp()
 	}
 	u.step(session.Input{})
 }

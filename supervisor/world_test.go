@@ -73,8 +73,11 @@ func newWorld(t *testing.T, dir string) *world {
 	w := &world{t: t, dir: dir, kernel: k, wire: x, cfg: configuration()}
 	w.env = supervisor.Environment{
 		Now: now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
-		Attach:  func(name string) (supervisor.Device, error) { return k.attach(name) },
-		NewPath: func(s dataplane.Session, _ dataplane.Device) (dataplane.Path, error) { return k.newPath(s), nil },
+		Attach: func(name string) (supervisor.Device, error) { return k.attach(name) },
+		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
+			return k.newPath(s, d.(device).name), nil
+		},
+		OpenDHCP: func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
 	}
 	return w
 }
@@ -170,11 +173,13 @@ type wire struct {
 	wake    chan struct{}
 	done    chan struct{}
 	drop    bool // frames of both sides
+
+	clients map[*datagrams]bool // of DHCPv6
 }
 
 func newWire(t *testing.T, now func() time.Duration) *wire {
 	x := &wire{
-		now: now, ports: map[*port]bool{}, follows: map[chan line.Status]bool{},
+		now: now, ports: map[*port]bool{}, clients: map[*datagrams]bool{}, follows: map[chan line.Status]bool{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		status: line.Status{Exists: true, Up: true, Carrier: true, Interface: net.Interface{Index: 2, Name: "eth1", HardwareAddr: hostMAC[:]}},
 	}
@@ -182,9 +187,12 @@ func newWire(t *testing.T, now func() time.Duration) *wire {
 		MAC: acMAC, Name: "BAS-TOKYO", Auth: []lcp.Auth{lcp.AuthPAP}, Secret: []byte("cookie"),
 		Address: netip.MustParseAddr("203.0.113.1"),
 		Subscribers: concentrator.NewSubscribers(map[string]concentrator.Login{
-			"user@bizf.example.jp":  {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
-			"user@bizf6.example.jp": {Password: "secret6", IPv6: true},
-			"user@both.example.jp":  {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
+			"user@bizf.example.jp": {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
+			"user@bizf6.example.jp": {
+				Password: "secret6", IPv6: true, Prefix: netip.MustParsePrefix("2001:db8:100::/56"),
+				DNS6: []netip.Addr{netip.MustParseAddr("2001:db8:ffff::53")},
+			},
+			"user@both.example.jp": {Password: "secret", IPv4: netip.MustParseAddr("203.0.113.8"), IPv6: true},
 		}),
 	}, rand.New(rand.NewPCG(5, 6)))
 	x.peer = x.ac
@@ -221,6 +229,9 @@ func (x *wire) run() {
 // deliver hands frames to the host's ports.
 func (x *wire) deliver(out concentrator.Output) time.Duration {
 	for _, f := range out.Frames {
+		if x.data(f) {
+			continue
+		}
 		for p := range x.ports {
 			if !x.drop && x.status.Carrier {
 				p.frames <- f
@@ -487,18 +498,21 @@ func (k *kernel) SetSysctl(key, value string) error {
 	return errors.Join(k.set(false, "%s=%s", key, old), k.set(value != "0", "%s=%s", key, value))
 }
 
-func (k *kernel) attach(string) (supervisor.Device, error) { return device{}, nil }
+func (k *kernel) attach(name string) (supervisor.Device, error) { return device{name: name}, nil }
 
-type device struct{ io.ReadWriteCloser }
+type device struct {
+	io.ReadWriteCloser
+	name string
+}
 
 func (device) Close() error     { return nil }
 func (device) Interrupt() error { return nil }
 func (device) Resume() error    { return nil }
 
-func (k *kernel) newPath(s dataplane.Session) *path {
+func (k *kernel) newPath(s dataplane.Session, name string) *path {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p := &path{session: s, failed: make(chan error, 1), open: true}
+	p := &path{session: s, device: name, failed: make(chan error, 1), open: true}
 	k.paths = append(k.paths, p)
 	return p
 }
@@ -524,6 +538,7 @@ func (k *kernel) passing() string {
 
 type path struct {
 	session          dataplane.Session
+	device           string
 	failed           chan error
 	mu               sync.Mutex
 	open, ipv4, ipv6 bool
@@ -545,3 +560,5 @@ func (p *path) Close() error {
 }
 
 func background() context.Context { return context.Background() }
+
+func (k *kernel) Advertised() ([]string, error) { return nil, nil }

@@ -1,0 +1,3 @@
+// Package lan brings a delegated prefix to the LAN: a /64 for each interface, and
+// router advertisements.
+package lan

@@ -1,0 +1,3 @@
+// Package linklocal holds the sockets of what speaks on one IPv6 link from
+// link-local addresses: DHCPv6.
+package linklocal

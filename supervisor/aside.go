@@ -1,0 +1,172 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"pppoectl/cause"
+	"pppoectl/lan"
+	"pppoectl/line"
+	"pppoectl/netconf"
+	"pppoectl/state"
+)
+
+// aside is a part of the system that belongs to an uplink, but without which it
+// is of use all the same: a LAN, forwarding. It stands in the journal under a name
+// of its own.
+type aside struct {
+	owner   string
+	what    string // for people
+	changes []netconf.Change
+}
+
+// asidePrefix begins the names of asides in the journal; the uplink's follows.
+const asidePrefix = "aside:"
+
+func (u *uplink) asideOwner(what string) string { return asidePrefix + u.cfg.Name + ":" + what }
+
+// asideOf returns the uplink that an owner in the journal belongs to.
+func asideOf(owner string) (string, bool) {
+	rest, ok := strings.CutPrefix(owner, asidePrefix)
+	name, _, _ := strings.Cut(rest, ":")
+	return name, ok
+}
+
+// asides are what the rest of the system should look like for this uplink.
+func (u *uplink) asides() []aside {
+	var list []aside
+	if len(u.cfg.LAN) > 0 {
+		list = append(list, aside{u.asideOwner("forwarding"), "forwarding of IPv6", u.forwarding()})
+	}
+	for i, l := range u.cfg.LAN {
+		list = append(list, aside{u.asideOwner(l.Interface), "LAN " + l.Interface, u.lanChanges(i)})
+	}
+	return list
+}
+
+// Settings of the kernel.
+const (
+	forwarding6 = "net/ipv6/conf/all/forwarding"
+	acceptRA    = "net/ipv6/conf/%s/accept_ra"
+)
+
+// forwarding has the kernel forward IPv6. It would take no router advertisements
+// any more then, unless told to: interfaces that live on them, the line with its
+// native IPv6 for one, are.
+func (u *uplink) forwarding() []netconf.Change {
+	owner := u.asideOwner("forwarding")
+	var changes []netconf.Change
+	for _, c := range u.s.journal.Applied(owner) {
+		if s, ok := c.(netconf.Sysctl); ok && s.Key != forwarding6 {
+			changes = append(changes, c)
+		}
+	}
+	if len(changes) == 0 {
+		advertised, err := u.s.env.System.Advertised()
+		if err != nil {
+			u.log.Warnf("interfaces with router advertisements: %v", err)
+		}
+		for _, name := range advertised {
+			changes = append(changes, netconf.Sysctl{Key: fmt.Sprintf(acceptRA, name), Value: "2"})
+		}
+	}
+	return append(changes, netconf.Sysctl{Key: forwarding6, Value: "1"})
+}
+
+// lanChanges are the addresses that a LAN gets of the delegated prefixes.
+func (u *uplink) lanChanges(n int) []netconf.Change {
+	var changes []netconf.Change
+	l := u.cfg.LAN[n]
+	for _, d := range u.prefixes() {
+		if subnet, ok := lan.Subnet(d.Prefix, l.Subnet); ok {
+			address := netip.PrefixFrom(lan.Host(subnet, l.Host), subnet.Bits())
+			changes = append(changes, netconf.Address{Device: l.Interface, Address: address, Deprecated: !d.Preferred(u.s.env.Now())})
+		}
+	}
+	return changes
+}
+
+// configureAsides makes the rest of the system look as it should. What fails is
+// told, and tried again.
+func (u *uplink) configureAsides() {
+	for _, a := range u.asides() {
+		err := u.s.journal.Apply(a.owner, a.changes)
+		if err == nil {
+			delete(u.asideErrors, a.owner)
+			continue
+		}
+		u.againAt = u.s.env.Now() + systemRetry
+		if u.asideErrors[a.owner] == err.Error() {
+			continue
+		}
+		u.asideErrors[a.owner] = err.Error()
+		message := fmt.Sprintf("%s: %s: %v; it is tried again", u.cfg.Name, a.what, err)
+		u.add(state.Event{Kind: "system", Cause: cause.DeviceFailed, Message: message}, logrus.WarnLevel)
+	}
+}
+
+// undoAsides takes all of it back.
+func (u *uplink) undoAsides() {
+	for _, owner := range u.s.journal.Owners() {
+		if name, ok := asideOf(owner); !ok || name != u.cfg.Name {
+			continue
+		}
+		if err := u.s.journal.Apply(owner, nil); err != nil {
+			u.log.Errorf("%v", err)
+		}
+	}
+	clear(u.asideErrors)
+}
+
+// lanStatus tells of a LAN's interface.
+type lanStatus struct {
+	name   string
+	status line.Status
+}
+
+// followLANs tells of all LAN interfaces of the uplink until ctx is done.
+func (u *uplink) followLANs(ctx context.Context) <-chan lanStatus {
+	all := make(chan lanStatus)
+	for _, l := range u.cfg.LAN {
+		follow, end := u.s.env.Follow(l.Interface)
+		go func() {
+			defer end()
+			for {
+				select {
+				case s := <-follow:
+					select {
+					case all <- lanStatus{l.Interface, s}:
+					case <-ctx.Done():
+						return
+					}
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	return all
+}
+
+// lanChanged puts back what the kernel has dropped because a LAN's interface was
+// set down, or made anew.
+func (u *uplink) lanChanged(l lanStatus) {
+	owner := u.asideOwner(l.name)
+	was := u.lanUp[l.name]
+	u.lanUp[l.name] = l.status.Exists && l.status.Up
+	switch {
+	case !l.status.Exists:
+		if err := u.s.journal.Forget(owner); err != nil {
+			u.log.Errorf("%v", err)
+		}
+	case u.lanUp[l.name] && !was:
+		if err := u.s.journal.Redo(owner); err != nil {
+			u.log.Warnf("%v", err)
+		}
+		u.refreshAsides()
+	}
+}
