@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pppoectl/dhcpv6"
+	"pppoectl/lan"
 	"pppoectl/session"
 )
 
@@ -246,10 +247,40 @@ func (s *Store) LoadLease(name string, now time.Duration, clock time.Time) (dhcp
 // RemoveLease forgets the lease of uplink name.
 func (s *Store) RemoveLease(name string) error { return s.remove(leaseFile(name)) }
 
+// LANs are the prefixes that hosts may have from us, by interface.
+type LANs struct {
+	Prefixes map[string][]lan.Stale `json:"prefixes"`
+	At       time.Duration          `json:"at"`   // when it was written, since boot
+	Clock    time.Time              `json:"time"` // the same
+}
+
+const lanFile = "lan.json"
+
+// SaveLANs writes down what LANs have been told.
+func (s *Store) SaveLANs(v LANs) error { return s.write(lanFile, v) }
+
+// LoadLANs returns what LANs have been told, with times in this boot, whose time
+// is now, also if it was written in another one. Nothing is no error.
+func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.Stale, error) {
+	var v LANs
+	boot, err := s.read(lanFile, &v)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if boot != s.boot {
+		for _, list := range v.Prefixes {
+			for i := range list {
+				list[i].Until += now - max(clock.Sub(v.Clock), 0) - v.At
+			}
+		}
+	}
+	return v.Prefixes, err
+}
+
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "leases", "journal", "events.jsonl", "events.jsonl.1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", lanFile, "journal", "events.jsonl", "events.jsonl.1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

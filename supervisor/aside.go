@@ -93,6 +93,7 @@ func (u *uplink) lanChanges(n int) []netconf.Change {
 // configureAsides makes the rest of the system look as it should. What fails is
 // told, and tried again.
 func (u *uplink) configureAsides() {
+	u.advertise()
 	for _, a := range u.asides() {
 		err := u.s.journal.Apply(a.owner, a.changes)
 		if err == nil {
@@ -120,6 +121,32 @@ func (u *uplink) undoAsides() {
 		}
 	}
 	clear(u.asideErrors)
+	for _, l := range u.cfg.LAN {
+		if l.Advertise {
+			u.s.lans.tell(l.Interface, u.cfg.Name, nil)
+		}
+	}
+}
+
+// advertise has the LANs be told of their prefixes.
+func (u *uplink) advertise() {
+	lease, confirmed := u.pd.lease()
+	for _, l := range u.cfg.LAN {
+		if !l.Advertise {
+			continue
+		}
+		c := lan.Config{
+			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && u.cfg.DefaultRoute,
+			MTU:    u.addrs.mtu, DNS: lease.Told.DNS, Domains: lease.Told.Domains,
+		}
+		for _, p := range lease.Prefixes {
+			c.Routes = append(c.Routes, lan.Prefix{Prefix: p.Prefix, PreferredUntil: p.PreferredUntil, ValidUntil: p.ValidUntil})
+			if subnet, ok := lan.Subnet(p.Prefix, l.Subnet); ok {
+				c.Prefixes = append(c.Prefixes, lan.Prefix{Prefix: subnet, PreferredUntil: p.PreferredUntil, ValidUntil: p.ValidUntil})
+			}
+		}
+		u.s.lans.tell(l.Interface, u.cfg.Name, &c)
+	}
 }
 
 // lanStatus tells of a LAN's interface.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pppoectl/dataplane"
+	"pppoectl/lan"
 	"pppoectl/line"
 	"pppoectl/linklocal"
 	"pppoectl/netconf"
@@ -41,6 +42,13 @@ type Datagrams interface {
 	Close()
 }
 
+// Advertisements is a socket for router advertisements on one LAN.
+type Advertisements interface {
+	Asked() <-chan netip.Addr // where Router Solicitations come from
+	Send(lan.Message) error
+	Close()
+}
+
 // Environment is the world as the supervisor sees it; tests bring their own.
 type Environment struct {
 	// Now is the time since boot, suspend included.
@@ -58,6 +66,8 @@ type Environment struct {
 	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
+	// OpenLAN opens a socket for router advertisements.
+	OpenLAN func(net.Interface) (Advertisements, error)
 	// System is what netconf changes.
 	System netconf.System
 }
@@ -90,6 +100,13 @@ func Real(w *line.Watcher) Environment {
 				return nil, err
 			}
 			return d, nil
+		},
+		OpenLAN: func(ifi net.Interface) (Advertisements, error) {
+			s, err := lan.Listen(ifi)
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
 		},
 		System: netconf.Linux{},
 	}

@@ -152,6 +152,7 @@ func (u *uplink) prefixEvent(e dhcpv6.Event) {
 	case dhcpv6.Renewed:
 		u.log.Debugf("DHCPv6: %s is renewed", e.Text)
 		u.saveLease(false)
+		u.advertise()
 	case dhcpv6.Withdrawn, dhcpv6.Expired:
 		u.saveLease(true)
 		u.refresh()

@@ -51,6 +51,7 @@ type Supervisor struct {
 	journal *netconf.Journal
 	lines   lines
 	turns   turns
+	lans    *advertising
 
 	reloading sync.Mutex // one at a time
 
@@ -84,10 +85,12 @@ func New(version string, cfg *configs.Config, env Environment, store *state.Stor
 		events.Close()
 		return nil, err
 	}
-	return &Supervisor{
+	s := &Supervisor{
 		version: version, env: env, log: log, store: store, events: events, journal: journal,
 		cfg: cfg, running: map[string]*runner{}, stopped: make(chan struct{}),
-	}, nil
+	}
+	s.lans = newAdvertising(s)
+	return s, nil
 }
 
 // Start begins with the uplinks called names, or with all that are enabled if
@@ -105,6 +108,7 @@ func (s *Supervisor) Start(names []string) {
 		s.start(u, wanted, len(names) > 0)
 	}
 	s.sweep()
+	s.lans.resume()
 }
 
 // start begins to look after u. An uplink that the operator has put down stays
@@ -216,11 +220,13 @@ func sendPADT(env Environment, name string, mac, ac pppoe.MAC, id uint16) error 
 // their devices here, for the next start.
 func (s *Supervisor) Detach() {
 	s.each(func(r *runner) { r.cancel() })
+	s.lans.end(false)
 	s.close()
 }
 
 // Release ends all uplinks and undoes what they did.
 func (s *Supervisor) Release(c cause.Code) {
+	s.lans.end(true) // while the LANs still have their addresses
 	s.each(func(r *runner) { r.uplink.Release(c) })
 	s.close()
 }

@@ -1,0 +1,365 @@
+package lan
+
+import (
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mdlayher/ndp"
+
+	"pppoectl/timer"
+)
+
+// Forever is a time that never comes.
+const Forever = time.Duration(math.MaxInt64)
+
+// Prefix is a prefix on a LAN, with the times of the lease that it is of.
+type Prefix struct {
+	Prefix                     netip.Prefix
+	PreferredUntil, ValidUntil time.Duration // since boot
+}
+
+// Config is what a LAN is told.
+type Config struct {
+	Router   bool     // the way to the Internet: an uplink carries IPv6
+	Prefixes []Prefix // each at most once
+	Routes   []Prefix // what is reached by this router even when Router is not set: the delegated prefixes
+	MTU      int      // of the uplink, in octets; 0: not told
+	DNS      []netip.Addr
+	Domains  []string
+}
+
+// Stale is a prefix that hosts may still have, though it is no longer to be used.
+type Stale struct {
+	Prefix netip.Prefix  `json:"prefix"`
+	Until  time.Duration `json:"until"` // how long they are told so, since boot
+}
+
+// Times of RFC 4861 sections 6.2.1 and 10.
+const (
+	maxInterval    = 10 * time.Minute // MaxRtrAdvInterval
+	minInterval    = 200 * time.Second
+	firstInterval  = 16 * time.Second // MAX_INITIAL_RTR_ADVERT_INTERVAL
+	firstCount     = 3                // MAX_INITIAL_RTR_ADVERTISEMENTS
+	leastDelay     = 3 * time.Second  // MIN_DELAY_BETWEEN_RAS
+	answerDelay    = 500 * time.Millisecond
+	mostAsking     = 20 // hosts that are answered one by one; more are answered all together
+	hopLimit       = 64
+	preferredLimit = 2700 * time.Second // ND_PREFERRED_LIMIT (RFC 9096 section 4)
+	validLimit     = 5400 * time.Second // ND_VALID_LIMIT
+	mostStale      = 16                 // prefixes that are remembered as stale
+)
+
+// allNodes is every host on a link.
+var allNodes = netip.MustParseAddr("ff02::1")
+
+// Input is one thing that happens on a LAN. Without any it says that the deadline
+// has come.
+type Input struct {
+	Config  *Config    // what to tell from now on
+	Asked   netip.Addr // a host has sent a Router Solicitation from here; valid: it has
+	Restart bool       // the interface has come up: begin anew
+	Final   bool       // say that nothing of it is true any more
+}
+
+// Message is a router advertisement and whom it is for.
+type Message struct {
+	To            netip.Addr
+	Advertisement *ndp.RouterAdvertisement
+}
+
+// Output is what follows from an input.
+type Output struct {
+	Messages []Message
+	Deadline time.Duration // when to call Step again, since boot; 0: never
+	Changed  bool          // [Advertiser.Known] is another than before
+}
+
+// Advertiser sends router advertisements on one interface (RFC 4861 section 6.2):
+// what it does when, but not how.
+type Advertiser struct {
+	mac    net.HardwareAddr
+	rand   *rand.Rand
+	config Config
+	stale  map[netip.Prefix]time.Duration // until when hosts are told so
+	next   time.Duration                  // the next unsolicited one; 0: none
+	last   time.Duration                  // the last to all; 0: none yet
+	first  int                            // how many are to follow quickly
+	asking []netip.Addr                   // hosts that are to be answered
+	answer time.Duration                  // when; 0: nobody asks
+}
+
+// NewAdvertiser returns an advertiser of an interface with an Ethernet address. It
+// says nothing before it has a Config. known is what was advertised by an earlier
+// run.
+func NewAdvertiser(mac net.HardwareAddr, known []Stale, rand *rand.Rand) *Advertiser {
+	a := &Advertiser{mac: mac, rand: rand, stale: map[netip.Prefix]time.Duration{}}
+	for _, s := range known {
+		a.stale[s.Prefix] = s.Until
+	}
+	return a
+}
+
+// Known returns all prefixes that hosts may have from us, in order: to be kept on
+// disk.
+func (a *Advertiser) Known(now time.Duration) []Stale {
+	var list []Stale
+	for p, until := range a.stale {
+		list = append(list, Stale{p, until})
+	}
+	for _, p := range a.config.Prefixes {
+		list = append(list, Stale{p.Prefix, now + validLimit})
+	}
+	slices.SortFunc(list, func(a, b Stale) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	return list
+}
+
+// Idle reports whether there is nothing to tell.
+func (a *Advertiser) Idle() bool {
+	return len(a.stale) == 0 && len(a.config.Prefixes) == 0 && !a.config.Router
+}
+
+// Step feeds one input to the advertiser. now is the time since boot.
+func (a *Advertiser) Step(now time.Duration, in Input) Output {
+	var out Output
+	for p, until := range a.stale {
+		if now >= until {
+			delete(a.stale, p)
+			out.Changed = true
+		}
+	}
+	switch {
+	case in.Config != nil:
+		out.Changed = a.configure(now, *in.Config) || out.Changed
+	case in.Restart:
+		a.begin(now)
+	case in.Final:
+		out.Messages = append(out.Messages, Message{allNodes, a.final()})
+		a.next, a.answer = 0, 0
+		return out
+	case in.Asked.IsValid():
+		a.asked(now, in.Asked)
+	}
+	if a.answer != 0 && now >= a.answer {
+		for _, host := range a.asking {
+			out.Messages = append(out.Messages, Message{host, a.advertisement(now)})
+		}
+		a.asking, a.answer = nil, 0
+	}
+	if a.next != 0 && now >= a.next {
+		out.Messages = append(out.Messages, Message{allNodes, a.advertisement(now)})
+		a.sent(now)
+	}
+	out.Deadline = timer.Earliest(a.next, a.answer)
+	for _, until := range a.stale {
+		out.Deadline = timer.Earliest(out.Deadline, until)
+	}
+	return out
+}
+
+// configure takes what to tell, and tells it quickly if it is news. It reports
+// whether the prefixes have changed.
+func (a *Advertiser) configure(now time.Duration, c Config) bool {
+	changed, news := false, a.config.Router != c.Router || a.config.MTU != c.MTU ||
+		!slices.Equal(a.config.DNS, c.DNS) || !slices.Equal(a.config.Domains, c.Domains)
+	old := map[netip.Prefix]Prefix{}
+	for _, p := range a.config.Prefixes {
+		old[p.Prefix] = p
+	}
+	for _, p := range c.Prefixes {
+		q, known := old[p.Prefix]
+		delete(old, p.Prefix)
+		delete(a.stale, p.Prefix)
+		changed = changed || !known
+		news = news || now < q.PreferredUntil != (now < p.PreferredUntil)
+	}
+	for p := range old {
+		if len(a.stale) < mostStale {
+			a.stale[p] = now + validLimit
+		}
+		changed = true
+	}
+	a.config = c
+	if changed || news {
+		a.begin(now)
+	}
+	return changed
+}
+
+// begin sends the first few quickly (RFC 4861 section 6.2.4).
+func (a *Advertiser) begin(now time.Duration) {
+	if a.Idle() {
+		a.next = 0
+		return
+	}
+	a.first = firstCount
+	a.next = max(now, a.earliest())
+}
+
+// earliest is when the next one to all may be sent.
+func (a *Advertiser) earliest() time.Duration {
+	if a.last == 0 {
+		return 0
+	}
+	return a.last + leastDelay
+}
+
+// sent plans the one after one to all.
+func (a *Advertiser) sent(now time.Duration) {
+	a.last = now
+	if a.Idle() {
+		a.next = 0
+		return
+	}
+	d := minInterval + time.Duration(a.rand.Int64N(int64(maxInterval-minInterval)))
+	if a.first--; a.first > 0 {
+		d = min(d, firstInterval)
+	}
+	a.next = now + d
+}
+
+// asked plans the answer to a Router Solicitation (section 6.2.6): to the host
+// alone if it has an address, else to all, and to all as well when many ask.
+func (a *Advertiser) asked(now time.Duration, host netip.Addr) {
+	if a.Idle() || slices.Contains(a.asking, host) {
+		return
+	}
+	at := now + time.Duration(a.rand.Int64N(int64(answerDelay)))
+	if host.IsLinkLocalUnicast() && len(a.asking) < mostAsking {
+		a.asking = append(a.asking, host)
+		if a.answer == 0 {
+			a.answer = at
+		}
+		return
+	}
+	if at = max(at, a.earliest()); a.next == 0 || at < a.next {
+		a.next = at
+	}
+}
+
+// lifetime returns how long something that ends at a time may be relied on: never
+// longer than limit (RFC 9096 section 3.4).
+func lifetime(now, until, limit time.Duration) time.Duration {
+	if until == Forever {
+		return limit
+	}
+	return min(max(until-now, 0), limit).Truncate(time.Second)
+}
+
+func (a *Advertiser) advertisement(now time.Duration) *ndp.RouterAdvertisement {
+	ra := &ndp.RouterAdvertisement{CurrentHopLimit: hopLimit}
+	if a.config.Router {
+		ra.RouterLifetime = preferredLimit
+	}
+	longest := time.Duration(0)
+	for _, p := range a.config.Prefixes {
+		valid := lifetime(now, p.ValidUntil, validLimit)
+		longest = max(longest, valid)
+		ra.Options = append(ra.Options, information(p.Prefix, min(lifetime(now, p.PreferredUntil, preferredLimit), valid), valid))
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(a.stale), netip.Prefix.Compare) {
+		ra.Options = append(ra.Options, information(p, 0, 0))
+	}
+	for _, p := range a.config.Routes {
+		ra.Options = append(ra.Options, &ndp.RouteInformation{
+			PrefixLength: uint8(p.Prefix.Bits()), Prefix: p.Prefix.Addr(), RouteLifetime: lifetime(now, p.ValidUntil, validLimit),
+		})
+	}
+	if a.config.MTU > 0 {
+		ra.Options = append(ra.Options, ndp.NewMTU(uint32(a.config.MTU)))
+	}
+	if a.config.Router && longest > 0 {
+		ra.Options = append(ra.Options, a.names(longest)...)
+	}
+	return a.signed(ra)
+}
+
+// names are the options of RFC 8106.
+func (a *Advertiser) names(lifetime time.Duration) []ndp.Option {
+	var options []ndp.Option
+	if len(a.config.DNS) > 0 {
+		options = append(options, &ndp.RecursiveDNSServer{Lifetime: lifetime, Servers: a.config.DNS})
+	}
+	if len(a.config.Domains) > 0 {
+		options = append(options, &ndp.DNSSearchList{Lifetime: lifetime, DomainNames: a.config.Domains})
+	}
+	return options
+}
+
+// final says that the router goes away (section 6.2.5).
+func (a *Advertiser) final() *ndp.RouterAdvertisement {
+	ra := &ndp.RouterAdvertisement{CurrentHopLimit: hopLimit}
+	all := maps.Clone(a.stale)
+	for _, p := range a.config.Prefixes {
+		all[p.Prefix] = 0
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(all), netip.Prefix.Compare) {
+		ra.Options = append(ra.Options, information(p, 0, 0))
+	}
+	for _, p := range a.config.Routes {
+		ra.Options = append(ra.Options, &ndp.RouteInformation{PrefixLength: uint8(p.Prefix.Bits()), Prefix: p.Prefix.Addr()})
+	}
+	if a.config.Router {
+		ra.Options = append(ra.Options, a.names(0)...)
+	}
+	return a.signed(ra)
+}
+
+// signed adds our Ethernet address.
+func (a *Advertiser) signed(ra *ndp.RouterAdvertisement) *ndp.RouterAdvertisement {
+	if len(a.mac) == 6 {
+		ra.Options = append(ra.Options, &ndp.LinkLayerAddress{Direction: ndp.Source, Addr: a.mac})
+	}
+	return ra
+}
+
+func information(p netip.Prefix, preferred, valid time.Duration) ndp.Option {
+	return &ndp.PrefixInformation{
+		PrefixLength: uint8(p.Bits()), OnLink: true, AutonomousAddressConfiguration: true,
+		Prefix: p.Addr(), PreferredLifetime: preferred, ValidLifetime: valid,
+	}
+}
+
+// Merge makes one configuration of those of several uplinks, by name.
+func Merge(parts map[string]Config) Config {
+	var c Config
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		p := parts[name]
+		c.Router = c.Router || p.Router
+		if p.MTU != 0 && (c.MTU == 0 || p.MTU < c.MTU) {
+			c.MTU = p.MTU
+		}
+		c.Prefixes = union(c.Prefixes, p.Prefixes)
+		c.Routes = union(c.Routes, p.Routes)
+		for _, d := range p.DNS {
+			if !slices.Contains(c.DNS, d) {
+				c.DNS = append(c.DNS, d)
+			}
+		}
+		for _, d := range p.Domains {
+			if !slices.Contains(c.Domains, d) {
+				c.Domains = append(c.Domains, d)
+			}
+		}
+	}
+	return c
+}
+
+// union adds prefixes that are not there; of one that is, the later times count.
+func union(list, more []Prefix) []Prefix {
+	for _, p := range more {
+		i := slices.IndexFunc(list, func(q Prefix) bool { return q.Prefix == p.Prefix })
+		if i < 0 {
+			list = append(list, p)
+			continue
+		}
+		list[i].PreferredUntil = max(list[i].PreferredUntil, p.PreferredUntil)
+		list[i].ValidUntil = max(list[i].ValidUntil, p.ValidUntil)
+	}
+	slices.SortFunc(list, func(a, b Prefix) int { return a.Prefix.Compare(b.Prefix) })
+	return list
+}
