@@ -219,7 +219,25 @@ func (a *Advertiser) sent(now time.Duration) {
 	if a.first--; a.first > 0 {
 		d = min(d, firstInterval)
 	}
-	a.next = now + d
+	a.next = now + max(min(d, a.shortest(now)/refreshes), leastDelay)
+}
+
+// refreshes is how often hosts hear of a prefix before its lifetimes end: those of
+// a short lease must not run out between two advertisements.
+const refreshes = 3
+
+// shortest is the shortest lifetime that is advertised, but for those that are
+// over.
+func (a *Advertiser) shortest(now time.Duration) time.Duration {
+	shortest := validLimit
+	for _, p := range a.config.Prefixes {
+		for _, until := range []time.Duration{p.PreferredUntil, p.ValidUntil} {
+			if until > now {
+				shortest = min(shortest, until-now)
+			}
+		}
+	}
+	return shortest
 }
 
 // asked plans the answer to a Router Solicitation (section 6.2.6): to the host

@@ -19,7 +19,7 @@ import (
 const (
 	padi, pado, padr, pads, padt = 0x09, 0x07, 0x19, 0x65, 0xa7
 
-	protocolLCP, protocolPAP, protocolIPv4 = 0xc021, 0xc023, 0x0021
+	protocolLCP, protocolPAP, protocolIPv4, protocolIPv6 = 0xc021, 0xc023, 0x0021, 0x0057
 
 	terminateRequest = 5
 )
@@ -42,6 +42,12 @@ func (f frame) String() string {
 
 // is reports whether f is a PPPoE discovery packet with the given code.
 func (f frame) is(code byte) bool { return f.etherType == 0x8863 && f.code == code }
+
+// ip reports whether f carries an IP packet.
+func (f frame) ip() bool {
+	known := f.protocol == protocolIPv4 || f.protocol == protocolIPv6 || f.etherType == 0x0800 || f.etherType == 0x86dd
+	return known && len(f.payload) > 0
+}
 
 // control reports whether f is a control packet of a PPP protocol.
 func (f frame) control(protocol uint16, code byte) bool {

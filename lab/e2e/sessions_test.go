@@ -158,15 +158,19 @@ func checkMSS(t *testing.T, s *site) {
 	}
 }
 
-// synMSS returns the MSS of the first SYN from source.
+// synMSS returns the MSS of the first SYN whose source begins with source.
 func synMSS(t *testing.T, s *site, what string, c *capture, source string) int {
 	t.Helper()
 	mss := 0
 	s.eventually(8*time.Second, what, func() error {
-		for _, f := range c.find(time.Time{}, func(f frame) bool { return f.protocol == protocolIPv4 || f.etherType == 0x0800 }) {
-			p := gopacket.NewPacket(f.payload, layers.LayerTypeIPv4, gopacket.Default)
+		for _, f := range c.find(time.Time{}, frame.ip) {
+			first := layers.LayerTypeIPv4
+			if f.payload[0]>>4 == 6 {
+				first = layers.LayerTypeIPv6
+			}
+			p := gopacket.NewPacket(f.payload, first, gopacket.Default)
 			tcp, ok := p.Layer(layers.LayerTypeTCP).(*layers.TCP)
-			if !ok || !tcp.SYN || tcp.ACK || p.NetworkLayer().NetworkFlow().Src().String() != source {
+			if !ok || !tcp.SYN || tcp.ACK || !strings.HasPrefix(p.NetworkLayer().NetworkFlow().Src().String(), source) {
 				continue
 			}
 			for _, o := range tcp.Options {
