@@ -60,7 +60,8 @@ type Uplink struct {
 
 	Prefix   Prefix
 	LAN      []LAN
-	Firewall bool
+	Firewall bool // only what was asked for comes in
+	NAT      bool // IPv4 of LANs leaves with the uplink's address
 
 	EchoInterval time.Duration // 0: no echoes
 	EchoFailures int

@@ -25,7 +25,10 @@ func (l *loader) routing(u *Uplink, r *rawUplink) {
 		l.wrong("metric", "%d is not between 0 and %d", u.Metric, 1<<30)
 	}
 	u.SourceRoute = r.SourceRoute == nil || *r.SourceRoute
-	u.Firewall = r.Firewall != nil && *r.Firewall
+	u.Firewall, u.NAT = r.Firewall != nil && *r.Firewall, r.NAT
+	if u.NAT && !slices.Contains(u.Families, session.IPv4) && len(u.Families) > 0 {
+		l.wrong("nat", "needs ipv4 among the families; no address of IPv6 is translated")
+	}
 	if r.Table == nil {
 		return
 	}

@@ -48,6 +48,7 @@ type rawUplink struct {
 	SourceRoute  *bool          `mapstructure:"source-route"`
 	Table        *int           `mapstructure:"table"`
 	Firewall     *bool          `mapstructure:"firewall"`
+	NAT          bool           `mapstructure:"nat"`
 	Echo         *rawEcho       `mapstructure:"echo"`
 	DeadAfter    *time.Duration `mapstructure:"dead-after"`
 	Prefix       *rawPrefix     `mapstructure:"prefix"`

@@ -102,6 +102,9 @@ func (s *system) DeleteRoute(netconf.Route) error        { s.undone++; return ni
 func (*system) AddRule(netconf.Rule) error               { return nil }
 func (s *system) DeleteRule(netconf.Rule) error          { s.undone++; return nil }
 func (*system) Advertised() ([]string, error)            { return nil, nil }
+func (*system) SetFirewall(netconf.Firewall) error       { return nil }
+func (s *system) DeleteFirewall(string) error            { s.undone++; return nil }
+func (*system) HasFirewall(string) (bool, error)         { return true, nil }
 func (*system) Sysctl(string) (string, error)            { return "1", nil }
 func (s *system) SetSysctl(string, string) error         { s.undone++; return nil }
 

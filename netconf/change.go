@@ -33,6 +33,9 @@ type System interface {
 	DeleteRule(Rule) error
 	Sysctl(key string) (string, error)
 	SetSysctl(key, value string) error
+	SetFirewall(Firewall) error
+	DeleteFirewall(table string) error
+	HasFirewall(table string) (bool, error)
 	// Advertised returns the interfaces whose routes come from router
 	// advertisements.
 	Advertised() ([]string, error)

@@ -265,3 +265,35 @@ func (f *fake) expect(t *testing.T, want string) {
 }
 
 func (f *fake) Advertised() ([]string, error) { return nil, nil }
+
+func (f *fake) SetFirewall(w netconf.Firewall) error {
+	defer f.changed()
+	if err := f.call("%v", w); err != nil {
+		return err
+	}
+	f.deleteFirewall(w.Table)
+	f.on[fmt.Sprintf("%v for %s", w, w.Prefixes)] = true
+	return nil
+}
+
+func (f *fake) deleteFirewall(table string) {
+	maps.DeleteFunc(f.on, func(line string, _ bool) bool { return strings.Contains(line, "table inet "+table+" ") })
+}
+
+func (f *fake) DeleteFirewall(table string) error {
+	defer f.changed()
+	if err := f.call("delete %s", table); err != nil {
+		return err
+	}
+	f.deleteFirewall(table)
+	return nil
+}
+
+func (f *fake) HasFirewall(table string) (bool, error) {
+	for line := range f.on {
+		if strings.Contains(line, "table inet "+table+" ") {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -24,6 +24,8 @@ var kinds = map[string]func(json.RawMessage) (Change, error){
 	"route":   read[Route],
 	"rule":    read[Rule],
 	"sysctl":  read[Sysctl],
+
+	"firewall": read[Firewall],
 }
 
 func read[T Change](raw json.RawMessage) (Change, error) {
@@ -48,6 +50,8 @@ func kindOf(c Change) string {
 		return "rule"
 	case Sysctl:
 		return "sysctl"
+	case Firewall:
+		return "firewall"
 	}
 	return ""
 }

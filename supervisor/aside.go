@@ -42,6 +42,10 @@ func (u *uplink) asides() []aside {
 	if len(u.cfg.LAN) > 0 {
 		list = append(list, aside{u.asideOwner("forwarding"), "forwarding of IPv6", u.forwarding()})
 	}
+	if u.cfg.NAT {
+		forwarding := []netconf.Change{netconf.Sysctl{Key: forwarding4, Value: "1"}}
+		list = append(list, aside{u.asideOwner("forwarding4"), "forwarding of IPv4", forwarding})
+	}
 	for i, l := range u.cfg.LAN {
 		list = append(list, aside{u.asideOwner(l.Interface), "LAN " + l.Interface, u.lanChanges(i)})
 	}
@@ -50,6 +54,7 @@ func (u *uplink) asides() []aside {
 
 // Settings of the kernel.
 const (
+	forwarding4 = "net/ipv4/ip_forward"
 	forwarding6 = "net/ipv6/conf/all/forwarding"
 	acceptRA    = "net/ipv6/conf/%s/accept_ra"
 )

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"net/netip"
+	"strings"
 
 	"pppoectl/lan"
 	"pppoectl/netconf"
@@ -55,6 +56,7 @@ func (u *uplink) changes() []netconf.Change {
 		mtu = u.cfg.MTU
 	}
 	p.add(netconf.Device{Name: name, Owner: u.cfg.Name}, netconf.Link{Device: name, MTU: mtu})
+	p.firewall()
 	var info session.Info
 	if u.machine != nil {
 		info = u.machine.Info()
@@ -64,6 +66,22 @@ func (u *uplink) changes() []netconf.Change {
 	}
 	p.ipv6(info.IPv6 != nil && u.line.Carrier)
 	return p.changes
+}
+
+// firewall stands before everything that it guards: without it, there is nothing.
+func (p *plan) firewall() {
+	u := p.u
+	if !u.cfg.Firewall && !u.cfg.NAT {
+		return
+	}
+	var inside []string
+	for _, d := range u.prefixes() {
+		inside = append(inside, d.Prefix.String())
+	}
+	p.add(netconf.Firewall{
+		Table: netconf.FirewallTable(u.cfg.Name), Device: u.cfg.Ifname, Filter: u.cfg.Firewall,
+		Prefixes: strings.Join(inside, " "), Masquerade: u.cfg.NAT,
+	})
 }
 
 func (p *plan) ipv4(up bool) {

@@ -562,3 +562,19 @@ func (p *path) Close() error {
 func background() context.Context { return context.Background() }
 
 func (k *kernel) Advertised() ([]string, error) { return nil, nil }
+
+func (k *kernel) SetFirewall(f netconf.Firewall) error {
+	k.DeleteFirewall(f.Table)
+	return k.set(true, "%v %s", f, f.Prefixes)
+}
+
+func (k *kernel) DeleteFirewall(table string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.config = slices.DeleteFunc(k.config, func(line string) bool { return strings.Contains(line, "table inet "+table+" ") })
+	return nil
+}
+
+func (k *kernel) HasFirewall(table string) (bool, error) {
+	return strings.Contains(k.show(), "table inet "+table+" "), nil
+}
