@@ -105,6 +105,8 @@ func (*system) Advertised() ([]string, error)            { return nil, nil }
 func (*system) SetFirewall(netconf.Firewall) error       { return nil }
 func (s *system) DeleteFirewall(string) error            { s.undone++; return nil }
 func (*system) HasFirewall(string) (bool, error)         { return true, nil }
+func (*system) HasRoute(netconf.Route) (bool, error)     { return true, nil }
+func (*system) HasRule(netconf.Rule) (bool, error)       { return true, nil }
 func (*system) Sysctl(string) (string, error)            { return "1", nil }
 func (s *system) SetSysctl(string, string) error         { s.undone++; return nil }
 

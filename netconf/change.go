@@ -29,8 +29,10 @@ type System interface {
 	HasAddress(Address) (bool, error)
 	AddRoute(Route) error
 	DeleteRoute(Route) error
+	HasRoute(Route) (bool, error)
 	AddRule(Rule) error
 	DeleteRule(Rule) error
+	HasRule(Rule) (bool, error)
 	Sysctl(key string) (string, error)
 	SetSysctl(key, value string) error
 	SetFirewall(Firewall) error

@@ -297,3 +297,6 @@ func (f *fake) HasFirewall(table string) (bool, error) {
 	}
 	return false, nil
 }
+
+func (f *fake) HasRoute(r netconf.Route) (bool, error) { return f.on[routeLine(r)], nil }
+func (f *fake) HasRule(r netconf.Rule) (bool, error)   { return f.on[r.String()], nil }

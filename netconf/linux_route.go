@@ -44,6 +44,17 @@ func conflict(r *netlink.Route, want Route) error {
 	return &ConflictError{want, other}
 }
 
+// HasRoute reports whether a route is there, by whomever.
+func (Linux) HasRoute(r Route) (bool, error) {
+	n, err := route(r)
+	if err != nil {
+		return false, err
+	}
+	filter := netlink.RT_FILTER_DST | netlink.RT_FILTER_PRIORITY | netlink.RT_FILTER_TABLE
+	there, err := netlink.RouteListFiltered(family(r.Destination.Addr()), n, filter)
+	return len(there) > 0, err
+}
+
 // DeleteRoute deletes a route.
 func (Linux) DeleteRoute(r Route) error {
 	route, err := route(r)
@@ -89,6 +100,15 @@ func table(number int) int {
 
 // AddRule adds a rule.
 func (Linux) AddRule(r Rule) error { return ignore(netlink.RuleAdd(rule(r)), unix.EEXIST) }
+
+// HasRule reports whether a rule is there.
+func (Linux) HasRule(r Rule) (bool, error) {
+	want := rule(r)
+	all, err := netlink.RuleList(want.Family)
+	return slices.ContainsFunc(all, func(t netlink.Rule) bool {
+		return t.Priority == want.Priority && t.Table == want.Table && t.Src != nil && t.Src.String() == want.Src.String()
+	}), err
+}
 
 // DeleteRule deletes a rule.
 func (Linux) DeleteRule(r Rule) error {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	mrand "math/rand/v2"
@@ -68,6 +69,8 @@ type Environment struct {
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
 	// OpenLAN opens a socket for router advertisements.
 	OpenLAN func(net.Interface) (Advertisements, error)
+	// Lost tells of what is taken away in the system, until ctx is done.
+	Lost func(ctx context.Context) (<-chan netconf.Lost, error)
 	// System is what netconf changes.
 	System netconf.System
 }

@@ -52,6 +52,7 @@ type Supervisor struct {
 	lines   lines
 	turns   turns
 	lans    *advertising
+	unmend  context.CancelFunc // ends putting back what others take away
 
 	reloading sync.Mutex // one at a time
 
@@ -109,6 +110,11 @@ func (s *Supervisor) Start(names []string) {
 	}
 	s.sweep()
 	s.lans.resume()
+	if s.env.Lost != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		s.unmend = cancel
+		go s.mend(ctx)
+	}
 }
 
 // start begins to look after u. An uplink that the operator has put down stays
@@ -254,6 +260,9 @@ func endAll(all []*runner, f func(*runner)) {
 }
 
 func (s *Supervisor) close() {
+	if s.unmend != nil {
+		s.unmend()
+	}
 	s.events.Close()
 	s.journal.Close()
 }

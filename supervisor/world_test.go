@@ -578,3 +578,12 @@ func (k *kernel) DeleteFirewall(table string) error {
 func (k *kernel) HasFirewall(table string) (bool, error) {
 	return strings.Contains(k.show(), "table inet "+table+" "), nil
 }
+
+func (k *kernel) has(line string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Contains(k.config, line)
+}
+
+func (k *kernel) HasRoute(r netconf.Route) (bool, error) { return k.has(routeLine(r)), nil }
+func (k *kernel) HasRule(r netconf.Rule) (bool, error)   { return k.has(r.String()), nil }

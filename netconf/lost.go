@@ -1,0 +1,79 @@
+package netconf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Lost is something that was taken away in the kernel, by whomever.
+type Lost struct {
+	Prefix   netip.Prefix // the destination of a route, the source of a rule
+	Table    int          // of a route or rule; 0: main
+	Priority int          // a route's metric, a rule's priority
+	Rule     bool         // it is a rule
+	Address  netip.Addr   // of a device
+	Firewall string       // a table of nftables
+}
+
+// is reports whether c may be what was lost.
+func (l Lost) is(c Change) bool {
+	switch c := c.(type) {
+	case Route:
+		return !l.Rule && l.Prefix.IsValid() && l.Prefix == c.Destination && l.Table == c.Table && l.Priority == c.Metric
+	case Rule:
+		return l.Rule && l.Prefix == c.From && l.Table == c.Table && l.Priority == c.Priority
+	case Address:
+		return l.Address.IsValid() && l.Address == c.Address.Addr()
+	case Firewall:
+		return l.Firewall != "" && l.Firewall == c.Table
+	}
+	return false
+}
+
+// there is a change that can be looked for.
+type there interface {
+	Change
+	There(System) (bool, error)
+}
+
+// There reports whether the address is on its device.
+func (a Address) There(s System) (bool, error) { return s.HasAddress(a) }
+
+// There reports whether the route is in the kernel.
+func (r Route) There(s System) (bool, error) { return s.HasRoute(r) }
+
+// There reports whether the rule is in the kernel.
+func (r Rule) There(s System) (bool, error) { return s.HasRule(r) }
+
+// There reports whether the table is in the kernel.
+func (f Firewall) There(s System) (bool, error) { return s.HasFirewall(f.Table) }
+
+// Mended is a change that somebody has undone and that was made again.
+type Mended struct {
+	Owner  string
+	Change Change
+}
+
+// Mend makes what was lost again, if it is ours and may be made again just now.
+func (j *Journal) Mend(l Lost, may func(Change) bool) ([]Mended, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var mended []Mended
+	var failed []error
+	for _, e := range j.applied {
+		c, ok := e.change.(there)
+		if !ok || !l.is(c) {
+			continue
+		}
+		if there, err := c.There(j.system); there || err != nil || !may(c) {
+			continue
+		}
+		if err := c.Do(j.system); err != nil {
+			failed = append(failed, fmt.Errorf("%v: %w", c, err))
+			continue
+		}
+		mended = append(mended, Mended{e.owner, c})
+	}
+	return mended, errors.Join(failed...)
+}
