@@ -107,6 +107,11 @@ func (s *system) DeleteFirewall(string) error            { s.undone++; return ni
 func (*system) HasFirewall(string) (bool, error)         { return true, nil }
 func (*system) HasRoute(netconf.Route) (bool, error)     { return true, nil }
 func (*system) HasRule(netconf.Rule) (bool, error)       { return true, nil }
+func (*system) ReadFile(string) (string, bool, error)    { return "", false, nil }
+func (s *system) WriteFile(string, string) error         { s.undone++; return nil }
+func (s *system) RemoveFile(string) error                { s.undone++; return nil }
+func (*system) SetResolved(netconf.Resolved) error       { return nil }
+func (s *system) RevertResolved(string) error            { s.undone++; return nil }
 func (*system) Sysctl(string) (string, error)            { return "1", nil }
 func (s *system) SetSysctl(string, string) error         { s.undone++; return nil }
 

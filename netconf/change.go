@@ -38,6 +38,11 @@ type System interface {
 	SetFirewall(Firewall) error
 	DeleteFirewall(table string) error
 	HasFirewall(table string) (bool, error)
+	ReadFile(path string) (content string, there bool, err error)
+	WriteFile(path, content string) error
+	RemoveFile(path string) error
+	SetResolved(Resolved) error
+	RevertResolved(device string) error
 	// Advertised returns the interfaces whose routes come from router
 	// advertisements.
 	Advertised() ([]string, error)
@@ -66,6 +71,8 @@ func on(c Change) string {
 	case Address:
 		return c.Device
 	case Route:
+		return c.Device
+	case Resolved:
 		return c.Device
 	}
 	return ""

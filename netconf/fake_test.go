@@ -23,6 +23,7 @@ type fake struct {
 	calls  []string
 
 	sysctls map[string]string
+	files   map[string]string
 	after   func() // each call, if set
 }
 
@@ -31,6 +32,7 @@ func newFake() *fake {
 		owners: map[string]string{"eth1": "-"}, mtu: map[string]int{"eth1": 1500},
 		up: map[string]bool{}, on: map[string]bool{},
 		sysctls: map[string]string{"net/ipv6/conf/all/forwarding": "0", "net/ipv4/ip_forward": "0"},
+		files:   map[string]string{"/etc/resolv.conf": "nameserver 192.0.2.1\n"},
 	}
 }
 
@@ -42,6 +44,9 @@ func (f *fake) String() string {
 	for line := range f.on {
 		s = append(s, line)
 	}
+	for path, content := range f.files {
+		s = append(s, fmt.Sprintf("%s holds %q", path, content))
+	}
 	for key, value := range f.sysctls {
 		s = append(s, key+"="+value)
 	}
@@ -50,7 +55,7 @@ func (f *fake) String() string {
 }
 
 func (f *fake) clone() *fake {
-	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on), sysctls: maps.Clone(f.sysctls)}
+	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on), sysctls: maps.Clone(f.sysctls), files: maps.Clone(f.files)}
 }
 
 func (f *fake) changed() {
@@ -253,6 +258,7 @@ func uplinkChanges(name string, n byte) []netconf.Change {
 		netconf.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1"},
 		netconf.Rule{From: netip.PrefixFrom(local, 32), Table: 100 + int(n), Priority: 25600},
 		netconf.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 1 << 30, Table: 100 + int(n)},
+		netconf.Resolved{Device: name, Servers: "198.51.100.53"},
 	}
 }
 
@@ -300,3 +306,44 @@ func (f *fake) HasFirewall(table string) (bool, error) {
 
 func (f *fake) HasRoute(r netconf.Route) (bool, error) { return f.on[routeLine(r)], nil }
 func (f *fake) HasRule(r netconf.Rule) (bool, error)   { return f.on[r.String()], nil }
+
+func (f *fake) ReadFile(path string) (string, bool, error) {
+	content, ok := f.files[path]
+	return content, ok, nil
+}
+
+func (f *fake) WriteFile(path, content string) error {
+	defer f.changed()
+	if err := f.call("write %s", path); err != nil {
+		return err
+	}
+	f.files[path] = content
+	return nil
+}
+
+func (f *fake) RemoveFile(path string) error {
+	defer f.changed()
+	if err := f.call("remove %s", path); err != nil {
+		return err
+	}
+	delete(f.files, path)
+	return nil
+}
+
+func (f *fake) SetResolved(r netconf.Resolved) error {
+	defer f.changed()
+	if err := f.call("%v", r); err != nil {
+		return err
+	}
+	f.on[r.String()] = true
+	return nil
+}
+
+func (f *fake) RevertResolved(device string) error {
+	defer f.changed()
+	if err := f.call("revert %s", device); err != nil {
+		return err
+	}
+	maps.DeleteFunc(f.on, func(line string, _ bool) bool { return strings.HasPrefix(line, "resolvectl dns "+device+" ") })
+	return nil
+}

@@ -55,7 +55,7 @@ const journalVersion = 2
 var ErrVersion = errors.New("the undo journal was written by a newer version")
 
 // OpenJournal opens the journal in file, or begins one. Of another boot nothing
-// is left to undo, so its entries are forgotten.
+// but files is left to undo, so its other entries are forgotten.
 func OpenJournal(file, boot string, system System) (*Journal, error) {
 	j := &Journal{system: system, path: file, boot: boot, seen: map[key]bool{}}
 	if err := j.load(); err != nil {
@@ -81,9 +81,7 @@ func (j *Journal) load() error {
 	if h.Version > journalVersion {
 		return fmt.Errorf("%s: %w (%d); this one knows %d", j.path, ErrVersion, h.Version, journalVersion)
 	}
-	if h.Boot != j.boot {
-		return nil
-	}
+	other := h.Boot != j.boot
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
@@ -95,7 +93,7 @@ func (j *Journal) load() error {
 		}
 		c := r.change()
 		switch {
-		case c == nil:
+		case c == nil || other && !survives(c):
 		case r.Undone:
 			j.forget(key{r.Owner, c})
 		default:

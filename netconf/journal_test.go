@@ -30,7 +30,7 @@ func apply(t *testing.T, j *netconf.Journal, owner string, want []netconf.Change
 	}
 }
 
-const untouched = "device eth1 of - mtu 1500 up false\nnet/ipv4/ip_forward=0\nnet/ipv6/conf/all/forwarding=0"
+const untouched = "/etc/resolv.conf holds \"nameserver 192.0.2.1\\n\"\ndevice eth1 of - mtu 1500 up false\nnet/ipv4/ip_forward=0\nnet/ipv6/conf/all/forwarding=0"
 
 func TestApplyMakesAndUnmakes(t *testing.T) {
 	f := newFake()
@@ -38,12 +38,14 @@ func TestApplyMakesAndUnmakes(t *testing.T) {
 	want := uplinkChanges("bizf", 7)
 	apply(t, j, "bizf", want)
 	const up = `
+/etc/resolv.conf holds "nameserver 192.0.2.1\n"
 address 203.0.113.7/32 peer 203.0.113.1 dev bizf preferred true
 address fe80::1/64 peer invalid IP dev bizf preferred true
 device bizf of bizf mtu 1454 up true
 device eth1 of - mtu 1500 up true
 net/ipv4/ip_forward=0
 net/ipv6/conf/all/forwarding=1
+resolvectl dns bizf 198.51.100.53
 route 0.0.0.0/0 table 0 metric 100 src 203.0.113.7 dev bizf 
 route 0.0.0.0/0 table 107 metric 1073741824 src invalid IP dev  
 route ::/0 table 0 metric 100 src invalid IP dev bizf 
@@ -71,6 +73,7 @@ func TestUndoGoesBackwards(t *testing.T) {
 	f.calls = nil
 	apply(t, j, "bizf", nil)
 	want := []string{
+		"revert bizf",
 		"delete route add unreachable 0.0.0.0/0 metric 1073741824 table 107",
 		"delete rule add from 203.0.113.7/32 lookup 107 pref 25600",
 		"sysctl net/ipv6/conf/all/forwarding=0",

@@ -26,6 +26,8 @@ var kinds = map[string]func(json.RawMessage) (Change, error){
 	"sysctl":  read[Sysctl],
 
 	"firewall": read[Firewall],
+	"file":     read[File],
+	"resolved": read[Resolved],
 }
 
 func read[T Change](raw json.RawMessage) (Change, error) {
@@ -52,6 +54,10 @@ func kindOf(c Change) string {
 		return "sysctl"
 	case Firewall:
 		return "firewall"
+	case File:
+		return "file"
+	case Resolved:
+		return "resolved"
 	}
 	return ""
 }

@@ -93,3 +93,45 @@ func TestAddressIsDeprecatedWithoutBeingDeleted(t *testing.T) {
 	apply(t, j, "bizf6", nil)
 	f.expect(t, untouched)
 }
+
+var resolvConf = netconf.File{Path: "/etc/resolv.conf", Content: "nameserver 198.51.100.53\n"}
+
+// The old content of a file comes back, also after a boot in between, and however
+// often it was changed; what somebody else has written meanwhile stays.
+func TestOldContentOfAFileComesBack(t *testing.T) {
+	other := resolvConf
+	other.Content += "nameserver 2001:db8:ffff::53\n"
+	for _, c := range []struct {
+		name   string
+		before map[string]string
+		after  string // the boot of the second run
+		during string // somebody else's content
+		want   map[string]string
+	}{
+		{"as it was", map[string]string{resolvConf.Path: "old\n"}, "b", "", map[string]string{resolvConf.Path: "old\n"}},
+		{"after a boot", map[string]string{resolvConf.Path: "old\n"}, "c", "", map[string]string{resolvConf.Path: "old\n"}},
+		{"there was none", map[string]string{}, "b", "", map[string]string{}},
+		{"somebody else's", map[string]string{resolvConf.Path: "old\n"}, "b", "new\n", map[string]string{resolvConf.Path: "new\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "journal")
+			f := newFake()
+			f.files = c.before
+			j := journal(t, file, "b", f)
+			apply(t, j, "dns", []netconf.Change{resolvConf})
+			apply(t, j, "dns", []netconf.Change{other})
+			if f.files[resolvConf.Path] != other.Content {
+				t.Errorf("it holds %q", f.files[resolvConf.Path])
+			}
+			if c.during != "" {
+				f.files[resolvConf.Path] = c.during
+			}
+			j.Close()
+			j = journal(t, file, c.after, f)
+			apply(t, j, "dns", nil)
+			if got, want := f.files[resolvConf.Path], c.want[resolvConf.Path]; got != want || len(f.files) != len(c.want) {
+				t.Errorf("it holds %q, want %q", got, want)
+			}
+		})
+	}
+}

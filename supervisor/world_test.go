@@ -587,3 +587,33 @@ func (k *kernel) has(line string) bool {
 
 func (k *kernel) HasRoute(r netconf.Route) (bool, error) { return k.has(routeLine(r)), nil }
 func (k *kernel) HasRule(r netconf.Rule) (bool, error)   { return k.has(r.String()), nil }
+
+func (k *kernel) ReadFile(path string) (string, bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, line := range k.config {
+		if content, ok := strings.CutPrefix(line, path+" holds "); ok {
+			return content, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+func (k *kernel) WriteFile(path, content string) error {
+	k.RemoveFile(path)
+	return k.set(true, "%s holds %s", path, content)
+}
+
+func (k *kernel) RemoveFile(path string) error {
+	old, _, _ := k.ReadFile(path)
+	return k.set(false, "%s holds %s", path, old)
+}
+
+func (k *kernel) SetResolved(r netconf.Resolved) error { return k.set(true, "%v", r) }
+
+func (k *kernel) RevertResolved(device string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.config = slices.DeleteFunc(k.config, func(line string) bool { return strings.HasPrefix(line, "resolvectl dns "+device+" ") })
+	return nil
+}
