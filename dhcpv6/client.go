@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	wire "github.com/insomniacslk/dhcp/dhcpv6"
@@ -53,6 +54,7 @@ const (
 	Renewed    Kind = "prefix_renewed"    // their lifetimes have
 	Withdrawn  Kind = "prefix_withdrawn"  // the server has taken one back
 	Expired    Kind = "prefix_expired"    // one has run out
+	Deprecated Kind = "prefix_deprecated" // one is no more for new connections
 	Refused    Kind = "prefix_refused"    // a server has none for us, or says something else
 	Unanswered Kind = "prefix_unanswered" // no server answers
 	Released   Kind = "prefix_released"   // they are given back, or were not ours
@@ -94,7 +96,11 @@ type Client struct {
 	told     string        // the refusal that was told last
 	limit    timer.Limiter
 
-	confirmed bool // the lease, since the link is up
+	next      *Config        // from the next Start on; nil: as before
+	confirmed []netip.Prefix // those of the lease, since the link is up
+	last      netip.Prefix   // the last one that was delegated: asked for again
+	avoid     []byte         // a server that has failed us: any other is better
+	outline   string         // of the lease, as it was told
 }
 
 // offer is an Advertise.
@@ -110,7 +116,7 @@ func New(cfg Config, rand *rand.Rand) *Client {
 }
 
 // Configure changes who asks, and for what, from the next [Start] on.
-func (c *Client) Configure(cfg Config) { c.cfg = cfg }
+func (c *Client) Configure(cfg Config) { c.next = &cfg }
 
 // Restore gives the client the lease of an earlier run.
 func (c *Client) Restore(l Lease) { c.lease = l.clone() }
@@ -121,7 +127,9 @@ func (c *Client) Lease() Lease { return c.lease.clone() }
 
 // Confirmed reports whether a server has given or confirmed the lease since the
 // link is up: before that, nothing may be routed to it.
-func (c *Client) Confirmed() bool { return c.confirmed && len(c.lease.Prefixes) > 0 }
+func (c *Client) Confirmed() bool {
+	return slices.ContainsFunc(c.confirmed, func(p netip.Prefix) bool { return c.lease.has(p) })
+}
 
 // Phase returns what the client is doing.
 func (c *Client) Phase() Phase { return c.phase }
@@ -130,6 +138,7 @@ func (c *Client) Phase() Phase { return c.phase }
 // since boot (CLOCK_BOOTTIME).
 func (c *Client) Step(now time.Duration, in Input) Output {
 	s := step{Client: c, now: now}
+	s.expire()
 	switch {
 	case in.Message != nil:
 		s.receive(in.Message)
@@ -141,7 +150,8 @@ func (c *Client) Step(now time.Duration, in Input) Output {
 		s.release()
 	}
 	s.tick()
-	s.out.Deadline = c.deadline()
+	s.deprecate()
+	s.out.Deadline = c.deadline(now)
 	return s.out
 }
 
@@ -157,7 +167,7 @@ func (s *step) tell(k Kind, text, peer string) {
 }
 
 // deadline returns the earliest of all timers.
-func (c *Client) deadline() time.Duration {
+func (c *Client) deadline(now time.Duration) time.Duration {
 	d := c.exchange.deadline()
 	add := func(t time.Duration) {
 		if t != Forever {
@@ -173,13 +183,15 @@ func (c *Client) deadline() time.Duration {
 	}
 	for _, p := range c.lease.Prefixes {
 		add(p.ValidUntil)
+		if p.Preferred(now) {
+			add(p.PreferredUntil)
+		}
 	}
 	return d
 }
 
 // tick does all that is due.
 func (s *step) tick() {
-	s.expire()
 	switch {
 	case s.phase == Bound && s.now >= s.lease.T2, s.phase == Renewing && s.now >= s.lease.T2:
 		if s.phase == Renewing {
@@ -190,17 +202,29 @@ func (s *step) tick() {
 		s.begin(Renewing, wire.MessageTypeRenew, s.lease.Server, renewTimes)
 	}
 	x := &s.exchange
-	switch {
-	case x.kind == wire.MessageTypeNone:
-	case x.over(s.now):
+	if x.kind != wire.MessageTypeNone && x.over(s.now) {
 		s.unanswered()
-	case s.now >= x.next:
-		if s.offer != nil {
-			s.request(s.offer.server, s.offer.prefixes)
-			return
-		}
+	}
+	switch {
+	case x.kind == wire.MessageTypeNone || s.now < x.next:
+	case s.offer != nil:
+		s.request(s.offer.server, s.offer.prefixes)
+	default:
 		s.transmit()
 	}
+}
+
+// deprecate tells that a preferred lifetime has ended, unless the lease was told
+// of already.
+func (s *step) deprecate() {
+	outline := s.lease.outline(s.now)
+	told := func(e Event) bool {
+		return e.Kind == Delegated || e.Kind == Withdrawn || e.Kind == Expired || e.Kind == Released
+	}
+	if outline != s.outline && s.outline != "" && outline != "" && !slices.ContainsFunc(s.out.Events, told) {
+		s.tell(Deprecated, outline, "")
+	}
+	s.outline = outline
 }
 
 // expire forgets prefixes that have run out.
@@ -218,7 +242,7 @@ func (s *step) expire() {
 	}
 	s.lease.Prefixes = kept
 	switch s.phase {
-	case Bound, Renewing, Rebinding:
+	case Bound, Renewing, Rebinding, Confirming:
 		if len(kept) == 0 {
 			s.solicit()
 		}
@@ -226,12 +250,21 @@ func (s *step) expire() {
 }
 
 // start asks for the lease of the link before this one, and else for any (RFC
-// 8415 section 18.2.12).
+// 8415 section 18.2.12). No delay comes before that (section 18.2.1): on a PPP link
+// there is no other client.
 func (s *step) start() {
-	s.failures, s.told, s.confirmed = 0, "", false
-	s.expire()
-	same := bytes.Equal(s.lease.Client, s.cfg.DUID) && s.lease.IAID == s.cfg.IAID
-	if len(s.lease.Prefixes) == 0 || !same {
+	s.stop()
+	s.failures, s.told, s.avoid = 0, "", nil
+	if s.next != nil {
+		s.cfg, s.next = *s.next, nil
+	}
+	if same := bytes.Equal(s.lease.Client, s.cfg.DUID) && s.lease.IAID == s.cfg.IAID; !same {
+		for _, p := range s.lease.Prefixes { // no server would know us
+			s.tell(Withdrawn, p.Prefix.String(), "")
+		}
+		s.lease = Lease{}
+	}
+	if len(s.lease.Prefixes) == 0 {
 		s.solicit()
 		return
 	}
@@ -239,20 +272,20 @@ func (s *step) start() {
 }
 
 func (s *step) stop() {
-	s.phase, s.exchange, s.offer, s.confirmed = Down, exchange{}, nil, false
+	s.phase, s.exchange, s.offer, s.confirmed = Down, exchange{}, nil, nil
 }
 
 // release gives all prefixes back; their use ends before that (section 18.2.7).
 func (s *step) release() {
-	prefixes, server, up := s.lease.Prefixes, s.lease.Server, s.phase != Down
+	prefixes, server, up := s.lease.ours(), s.lease.Server, s.phase != Down
 	s.stop()
-	s.lease = Lease{}
+	s.lease, s.last = Lease{}, netip.Prefix{}
 	if !up || len(prefixes) == 0 || len(server) == 0 {
 		s.tell(Released, "", "")
 		return
 	}
 	s.begin(Releasing, wire.MessageTypeRelease, server, releaseTimes)
-	s.exchange.prefixes = prefixesOf(prefixes)
+	s.exchange.prefixes = prefixes
 }
 
 // begin begins an exchange about the prefixes of the lease; tick sends its first
@@ -260,7 +293,7 @@ func (s *step) release() {
 func (s *step) begin(p Phase, kind wire.MessageType, server []byte, times parameters) {
 	s.phase, s.offer = p, nil
 	s.exchange = exchange{
-		kind: kind, server: server, prefixes: prefixesOf(s.lease.Prefixes),
+		kind: kind, server: server, prefixes: s.lease.ours(),
 		times: times, began: s.now, next: s.now,
 	}
 	for i := range s.exchange.xid {
@@ -274,13 +307,25 @@ func (s *step) solicit() {
 	times := solicitTimes
 	times.longest = s.longest
 	s.begin(Soliciting, wire.MessageTypeSolicit, nil, times)
-	if s.cfg.Hint.IsValid() && s.cfg.Hint.Bits() > 0 {
-		s.exchange.prefixes = []netip.Prefix{s.cfg.Hint.Masked()}
-	}
+	s.exchange.prefixes = s.hint()
 	if s.failures > 0 {
 		wait := jitter(s.rand, min(time.Second<<min(s.failures-1, 20), s.longest))
 		s.exchange.began, s.exchange.next = s.now+wait, s.now+wait
 	}
+}
+
+// hint is what to ask for: the configured prefix, else the one that we had last,
+// else a length.
+func (c *Client) hint() []netip.Prefix {
+	for _, p := range []netip.Prefix{c.cfg.Hint, c.last} {
+		if Delegable(p) {
+			return []netip.Prefix{p}
+		}
+	}
+	if c.cfg.Hint.IsValid() && c.cfg.Hint.Bits() > 0 {
+		return []netip.Prefix{c.cfg.Hint.Masked()}
+	}
+	return nil
 }
 
 func (s *step) request(server []byte, prefixes []netip.Prefix) {
@@ -301,13 +346,19 @@ const unansweredAfter = 3
 
 func (s *step) transmit() {
 	x := &s.exchange
+	if !s.limit.Allow(s.now, sendBurst, sendInterval) {
+		x.next = s.now + sendInterval
+		return
+	}
 	x.schedule(s.now, s.rand)
+	switch s.phase {
+	case Renewing, Rebinding, Confirming: // some may have run out meanwhile (section 15)
+		x.prefixes = s.lease.ours()
+	}
 	if x.kind == wire.MessageTypeSolicit && x.sent == unansweredAfter+1 && s.told == "" {
 		s.tell(Unanswered, fmt.Sprintf("no DHCPv6 server has answered %d times", unansweredAfter), "")
 	}
-	if s.limit.Allow(s.now, sendBurst, sendInterval) {
-		s.out.Messages = append(s.out.Messages, s.build(s.now))
-	}
+	s.out.Messages = append(s.out.Messages, s.build(s.now))
 }
 
 // unanswered gives an exchange up.
@@ -318,6 +369,7 @@ func (s *step) unanswered() {
 		s.tell(Released, "the server has not confirmed it", "")
 	case Requesting:
 		s.tell(Unanswered, "the server does not answer a Request", "")
+		s.avoid = s.exchange.server
 		s.failures++
 		s.solicit()
 	default: // Confirming

@@ -129,12 +129,15 @@ func (m *message) option(code wire.OptionCode, data []byte) {
 			m.solMaxRT = time.Duration(binary.BigEndian.Uint32(data)) * time.Second
 		}
 	case wire.OptionIAPD:
-		if a, ok := parseAssociation(data); ok && len(m.ias) < maxPrefixes {
+		if a, ok := parseAssociation(data); ok {
 			m.ias = append(m.ias, a)
 		}
 	case wire.OptionDNSRecursiveNameServer:
-		m.told.DNS = append(m.told.DNS, parseAddresses(data)...)
-		m.told.DNS = m.told.DNS[:min(len(m.told.DNS), maxTold)]
+		for _, a := range parseAddresses(data) {
+			if !slices.Contains(m.told.DNS, a) && len(m.told.DNS) < maxTold {
+				m.told.DNS = append(m.told.DNS, a)
+			}
+		}
 	case wire.OptionDomainSearchList:
 		m.told.Domains = append(m.told.Domains, parseNames(data)...)
 		m.told.Domains = m.told.Domains[:min(len(m.told.Domains), maxTold)]
@@ -201,11 +204,15 @@ func parsePrefix(data []byte) (delegated, bool) {
 // that hosts may have.
 func Delegable(p netip.Prefix) bool {
 	a := p.Addr()
-	if !p.IsValid() || !a.Is6() || a.Is4In6() || p.Bits() < 1 || p != p.Masked() {
+	if !p.IsValid() || !a.Is6() || a.Is4In6() || p.Bits() < leastBits || p != p.Masked() {
 		return false
 	}
 	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast()
 }
+
+// leastBits is the length of the largest prefix that anybody could delegate. The
+// part of it that no LAN has is unreachable: that must not be half the world.
+const leastBits = 16
 
 // lifetime reads seconds (section 7.7).
 func lifetime(b []byte) time.Duration {
@@ -252,7 +259,8 @@ func parseNames(data []byte) []string {
 
 func isHostName(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	return name != "" && len(name) <= 253 && strings.Trim(name, letters) == "" &&
+	long := func(label string) bool { return label == "" || len(label) > 63 }
+	return len(name) <= 253 && !slices.ContainsFunc(strings.Split(name, "."), long) && strings.Trim(name, letters) == "" &&
 		!strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "-")
 }
 

@@ -1,6 +1,7 @@
 package dhcpv6
 
 import (
+	"bytes"
 	"math"
 	"net/netip"
 	"slices"
@@ -28,6 +29,7 @@ type Prefix struct {
 	Prefix         netip.Prefix  `json:"prefix"`
 	PreferredUntil time.Duration `json:"preferred_until"`
 	ValidUntil     time.Duration `json:"valid_until"`
+	Server         []byte        `json:"server"` // its DUID
 }
 
 // Preferred reports whether new connections may use the prefix.
@@ -45,6 +47,9 @@ type Told struct {
 // clone returns a copy that shares nothing.
 func (l Lease) clone() Lease {
 	l.Client, l.Server, l.Prefixes = slices.Clone(l.Client), slices.Clone(l.Server), slices.Clone(l.Prefixes)
+	for i := range l.Prefixes {
+		l.Prefixes[i].Server = slices.Clone(l.Prefixes[i].Server)
+	}
 	l.Told.DNS, l.Told.Domains, l.Told.NTP = slices.Clone(l.Told.DNS), slices.Clone(l.Told.Domains), slices.Clone(l.Told.NTP)
 	return l
 }
@@ -65,6 +70,18 @@ func (l Lease) Shift(d time.Duration) Lease {
 		move(&l.Prefixes[i].ValidUntil)
 	}
 	return l
+}
+
+// ours are the prefixes that the server of the lease knows of: a message must name
+// no others (RFC 8415 section 18.2.4).
+func (l *Lease) ours() []netip.Prefix {
+	var list []netip.Prefix
+	for _, p := range l.Prefixes {
+		if bytes.Equal(p.Server, l.Server) {
+			list = append(list, p.Prefix)
+		}
+	}
+	return list
 }
 
 // has reports whether p is in the lease.
@@ -113,6 +130,9 @@ func (a *association) times() (t1, t2 time.Duration) {
 	t1 = max(t1, leastT1)
 	if t2 == 0 || t2 >= valid && valid != Forever {
 		t2 = share(preferred, shareT2)
+		if t2 <= t1 && t1 < valid && valid != Forever { // time to renew before that
+			t2 = t1 + (valid-t1)/2
+		}
 	}
 	return t1, max(t2, t1)
 }

@@ -69,23 +69,34 @@ func (c *Client) expected(m *message) error {
 	return nil
 }
 
-// verdict is what a message says of our IA_PD: what is in it, or nil, and why it
-// is not.
-func (c *Client) verdict(m *message) (*association, status) {
-	if !m.status.ok() {
-		return nil, m.status
-	}
+// association returns our IA_PD in a message: the first that says anything.
+func (c *Client) association(m *message) *association {
+	var empty *association
 	for i := range m.ias {
 		a := &m.ias[i]
-		switch {
-		case a.iaid != c.cfg.IAID:
-		case !a.status.ok():
-			return nil, a.status
-		case len(a.prefixes) > 0:
-			return a, status{}
+		if a.iaid == c.cfg.IAID && (len(a.prefixes) > 0 || !a.status.ok()) {
+			return a
+		}
+		if a.iaid == c.cfg.IAID && empty == nil {
+			empty = a
 		}
 	}
-	return nil, status{}
+	return empty
+}
+
+// verdict is what a message says of our IA_PD: whether it has something for us,
+// and else why not.
+func (c *Client) verdict(m *message) (usable bool, why status) {
+	a := c.association(m)
+	switch {
+	case !m.status.ok():
+		return false, m.status
+	case a == nil:
+		return false, status{}
+	case !a.status.ok():
+		return false, a.status
+	}
+	return len(a.usable()) > 0, status{}
 }
 
 // usable are the prefixes that may be used.
@@ -102,13 +113,16 @@ func (a *association) usable() []netip.Prefix {
 // advertised takes an Advertise (section 18.2.9): the best of those that come
 // before the first retransmission, or else the first.
 func (s *step) advertised(m *message) {
-	a, st := s.verdict(m)
-	if a == nil || len(a.usable()) == 0 {
-		s.refused(m, st)
+	usable, why := s.verdict(m)
+	if !usable {
+		s.refused(m, why)
 		return
 	}
-	if s.offer == nil || m.preference > s.offer.preference {
-		s.offer = &offer{m.server, m.preference, a.usable()}
+	avoided := func(server []byte) bool { return s.avoid != nil && bytes.Equal(server, s.avoid) }
+	better := s.offer == nil || avoided(s.offer.server) && !avoided(m.server) ||
+		avoided(s.offer.server) == avoided(m.server) && m.preference > s.offer.preference
+	if better {
+		s.offer = &offer{m.server, m.preference, s.association(m).usable()}
 	}
 	if s.offer.preference == 255 || s.exchange.sent > 1 {
 		s.request(s.offer.server, s.offer.prefixes)
@@ -117,24 +131,49 @@ func (s *step) advertised(m *message) {
 
 // replied takes a Reply (section 18.2.10).
 func (s *step) replied(m *message) {
-	a, st := s.verdict(m)
-	if a != nil && (len(a.usable()) > 0 || len(s.lease.Prefixes) > 0) {
-		s.take(m, a)
+	lost := s.withdraw(m)
+	usable, why := s.verdict(m)
+	if usable {
+		s.take(m)
+		return
+	}
+	if lost && len(s.lease.Prefixes) == 0 {
+		s.failures++
+		s.solicit()
 		return
 	}
 	switch s.phase {
 	case Renewing, Rebinding, Confirming:
-		if st.code == iana.StatusNoBinding {
-			s.request(m.server, prefixesOf(s.lease.Prefixes))
+		if why.code == iana.StatusNoBinding {
+			s.request(m.server, s.lease.ours())
 			return
 		}
 	case Requesting:
-		if st.code != iana.StatusUnspecFail && st.code != iana.StatusUseMulticast {
+		if why.code != iana.StatusUnspecFail && why.code != iana.StatusUseMulticast {
+			s.avoid = m.server
 			s.failures++
 			s.solicit()
 		}
 	}
-	s.refused(m, st) // and asked again as if nothing had come (section 18.2.10.1)
+	s.refused(m, why) // and asked again as if nothing had come (section 18.2.10.1)
+}
+
+// withdraw forgets prefixes that the server has taken back, whatever else it says,
+// and reports whether there were any.
+func (s *step) withdraw(m *message) bool {
+	a := s.association(m)
+	if a == nil {
+		return false
+	}
+	n := len(s.lease.Prefixes)
+	for _, p := range a.prefixes {
+		if p.valid > 0 && p.status.ok() || !s.lease.has(p.prefix) {
+			continue
+		}
+		s.lease.Prefixes = slices.DeleteFunc(s.lease.Prefixes, func(q Prefix) bool { return q.Prefix == p.prefix })
+		s.tell(Withdrawn, p.prefix.String(), p.status.text)
+	}
+	return len(s.lease.Prefixes) < n
 }
 
 // refused tells what a server has said instead of giving a prefix, once.
@@ -152,45 +191,36 @@ func (s *step) refused(m *message, st status) {
 // take takes a lease. A prefix that the server does not speak of any more is kept
 // until it runs out (section 18.2.10.1), but no new connection is to use it: on a
 // line whose prefix has changed, nothing comes back to the old one.
-func (s *step) take(m *message, a *association) {
+func (s *step) take(m *message) {
+	a := s.association(m)
 	next := Lease{Client: s.cfg.DUID, IAID: s.cfg.IAID, Server: m.server, Told: m.told}
 	t1, t2 := a.times()
 	next.T1, next.T2 = after(s.now, t1), after(s.now, t2)
 	for _, p := range a.prefixes {
 		if p.valid > 0 && p.status.ok() {
-			next.Prefixes = append(next.Prefixes, Prefix{p.prefix, after(s.now, p.preferred), after(s.now, p.valid)})
-		} else if s.lease.has(p.prefix) {
-			s.tell(Withdrawn, p.prefix.String(), p.status.text)
+			next.Prefixes = append(next.Prefixes, Prefix{p.prefix, after(s.now, p.preferred), after(s.now, p.valid), m.server})
 		}
 	}
+	fresh := a.usable()
 	for _, p := range s.lease.Prefixes {
-		told := func(q delegated) bool { return q.prefix == p.Prefix }
-		if !slices.ContainsFunc(a.prefixes, told) && len(next.Prefixes) < 2*maxPrefixes {
+		switch {
+		case slices.Contains(fresh, p.Prefix):
+		case len(next.Prefixes) < 2*maxPrefixes:
 			p.PreferredUntil = min(p.PreferredUntil, s.now)
 			next.Prefixes = append(next.Prefixes, p)
+		default:
+			s.tell(Withdrawn, p.Prefix.String(), "")
 		}
 	}
 	kind := Renewed
-	if !s.confirmed || s.lease.outline(s.now) != next.outline(s.now) {
+	if s.confirmed == nil || s.lease.outline(s.now) != next.outline(s.now) {
 		kind = Delegated
 	}
-	s.lease, s.told = next, ""
-	if len(a.usable()) == 0 {
-		s.failures++
-		s.solicit()
-	} else {
-		s.failures, s.confirmed = 0, true
-		s.phase, s.exchange, s.offer = Bound, exchange{}, nil
-	}
-	s.tell(kind, next.outline(s.now), "")
-}
-
-func prefixesOf(list []Prefix) []netip.Prefix {
-	var prefixes []netip.Prefix
-	for _, p := range list {
-		prefixes = append(prefixes, p.Prefix)
-	}
-	return prefixes
+	s.lease, s.told, s.avoid, s.failures = next, "", nil, 0
+	s.confirmed, s.last = fresh, fresh[0]
+	s.phase, s.exchange, s.offer = Bound, exchange{}, nil
+	s.outline = next.outline(s.now)
+	s.tell(kind, s.outline, "")
 }
 
 // outline names the prefixes, and tells those that are not preferred.

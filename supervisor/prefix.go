@@ -149,6 +149,10 @@ func (u *uplink) prefixEvent(e dhcpv6.Event) {
 		u.log.WithField("reason", e.Text).Trace("message ignored")
 	case dhcpv6.Delegated:
 		u.delegated()
+	case dhcpv6.Deprecated:
+		u.saveLease(true)
+		u.refresh()
+		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s: no new connections from now on: %s", u.cfg.Name, e.Text), "")
 	case dhcpv6.Renewed:
 		u.log.Debugf("DHCPv6: %s is renewed", e.Text)
 		u.saveLease(false)
