@@ -109,6 +109,7 @@ func (s sent) server() []byte {
 type link struct {
 	t      *testing.T
 	c      *dhcpv6.Client
+	duid   []byte // the client's
 	now    time.Duration
 	next   time.Duration // the client's deadline
 	sent   []sent
@@ -121,7 +122,7 @@ func newLink(t *testing.T, changes ...func(*dhcpv6.Config)) *link {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	return &link{t: t, now: 1000 * time.Second, c: dhcpv6.New(cfg, rand.New(rand.NewPCG(8415, 18)))}
+	return &link{t: t, duid: cfg.DUID, now: 1000 * time.Second, c: dhcpv6.New(cfg, rand.New(rand.NewPCG(8415, 18)))}
 }
 
 // step feeds one input. Every message must be whole, with our DUID and IAID, and
@@ -137,7 +138,7 @@ func (l *link) step(in dhcpv6.Input) dhcpv6.Output {
 		}
 		s := sent{m, l.now, raw}
 		d, ias := m.Options.ClientID(), m.Options.IAPD()
-		if d == nil || !bytes.Equal(d.ToBytes(), duid) || len(ias) != 1 || binary.BigEndian.Uint32(ias[0].IaId[:]) != iaid {
+		if d == nil || !bytes.Equal(d.ToBytes(), l.duid) || len(ias) != 1 || binary.BigEndian.Uint32(ias[0].IaId[:]) != iaid {
 			l.t.Fatalf("client %v, IA_PDs %v", d, ias)
 		}
 		if ias[0].T1 != 0 || ias[0].T2 != 0 {

@@ -124,7 +124,7 @@ func (s *step) advertised(m *message) {
 	if better {
 		s.offer = &offer{m.server, m.preference, s.association(m).usable()}
 	}
-	if s.offer.preference == 255 || s.exchange.sent > 1 {
+	if s.offer.preference == 255 || s.exchange.sent > 1 && !avoided(s.offer.server) {
 		s.request(s.offer.server, s.offer.prefixes)
 	}
 }
