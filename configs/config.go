@@ -51,6 +51,7 @@ type Uplink struct {
 	Address    netip.Addr // fixed IPv4 address; invalid: asked for
 	Unnumbered bool       // no IPv4 address at all
 	RequestDNS bool
+	WriteDNS   string // where name servers go: empty, ToResolved, or a file
 	Identifier Identifier
 
 	DefaultRoute bool
@@ -95,6 +96,9 @@ type LAN struct {
 	Host      netip.Addr // our interface identifier there; its upper 64 bits are zero
 	Advertise bool       // send router advertisements
 }
+
+// ToResolved has systemd-resolved told of name servers.
+const ToResolved = "resolved"
 
 // Identifier says where the IPv6 interface identifier comes from.
 type Identifier struct {

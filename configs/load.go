@@ -299,8 +299,15 @@ func (l *loader) addressing(u *Uplink, r *rawUplink) {
 	if r.Address != "" && !has4 && len(u.Families) > 0 {
 		l.wrong("address", "needs ipv4 among the families")
 	}
-	if r.DNS != nil && r.DNS.Request != nil {
-		u.RequestDNS = *r.DNS.Request
+	if r.DNS != nil {
+		u.RequestDNS = r.DNS.Request == nil || *r.DNS.Request
+		switch w := r.DNS.Write; {
+		case w == "" || w == "none":
+		case w != ToResolved && !filepath.IsAbs(w):
+			l.wrong("dns.write", "%q is none; none, resolved, or a file such as /etc/resolv.conf", w)
+		default:
+			u.WriteDNS = w
+		}
 	}
 	u.Identifier = Identifier{Kind: RandomIdentifier}
 	switch r.InterfaceID {

@@ -56,7 +56,8 @@ type rawUplink struct {
 }
 
 type rawDNS struct {
-	Request *bool `mapstructure:"request"`
+	Request *bool  `mapstructure:"request"`
+	Write   string `mapstructure:"write"`
 }
 
 type rawEcho struct {

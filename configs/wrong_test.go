@@ -74,6 +74,7 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"one subnet twice", good + "    prefix: {request: true}\n    lan: [{interface: eth0}, {interface: eth2}]\n", `FILE: uplinks.bizf6.lan[1].subnet: 0 is that of lan[0] already`},
 		{"no host", good + "    prefix: {request: true}\n    lan: [{interface: eth0, host: \"2001:db8::1\"}]\n", `FILE: uplinks.bizf6.lan[0].host: "2001:db8::1" is no host part of an IPv6 address, such as ::1`},
 		{"a table of the kernel", good + "    table: 254\n", `FILE: uplinks.bizf6.table: 254 is not between 1 and 2147483647, or is one of the kernel's own (253 to 255)`},
+		{"name servers to nowhere", good + "    dns: {write: resolv.conf}\n", `FILE: uplinks.bizf6.dns.write: "resolv.conf" is none; none, resolved, or a file such as /etc/resolv.conf`},
 		{"hint of everything", good + "    prefix: {hint: \"::/0\"}\n", `FILE: uplinks.bizf6.prefix.hint: "::/0" is everything; a hint has a length of 1 to 128`},
 		{"text for a number", good + "    mtu: big\n", `FILE: uplinks.bizf6.mtu: "big" is of the wrong type; it must be a whole number`},
 		{"number for text", replace("user@bizf6.ocn.ne.jp", "12"), `FILE: uplinks.bizf6.username: 12 is of the wrong type; it must be text (put it in quotes)`},

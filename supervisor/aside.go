@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pppoectl/cause"
+	"pppoectl/configs"
 	"pppoectl/lan"
 	"pppoectl/line"
 	"pppoectl/netconf"
@@ -45,6 +46,9 @@ func (u *uplink) asides() []aside {
 	if u.cfg.NAT {
 		forwarding := []netconf.Change{netconf.Sysctl{Key: forwarding4, Value: "1"}}
 		list = append(list, aside{u.asideOwner("forwarding4"), "forwarding of IPv4", forwarding})
+	}
+	if u.cfg.WriteDNS == configs.ToResolved {
+		list = append(list, aside{u.asideOwner("resolved"), "name servers", u.resolved()})
 	}
 	for i, l := range u.cfg.LAN {
 		list = append(list, aside{u.asideOwner(l.Interface), "LAN " + l.Interface, u.lanChanges(i)})
@@ -100,19 +104,24 @@ func (u *uplink) lanChanges(n int) []netconf.Change {
 func (u *uplink) configureAsides() {
 	u.advertise()
 	for _, a := range u.asides() {
-		err := u.s.journal.Apply(a.owner, a.changes)
-		if err == nil {
-			delete(u.asideErrors, a.owner)
-			continue
-		}
-		u.againAt = u.s.env.Now() + systemRetry
-		if u.asideErrors[a.owner] == err.Error() {
-			continue
-		}
-		u.asideErrors[a.owner] = err.Error()
-		message := fmt.Sprintf("%s: %s: %v; it is tried again", u.cfg.Name, a.what, err)
-		u.add(state.Event{Kind: "system", Cause: cause.DeviceFailed, Message: message}, logrus.WarnLevel)
+		u.asideDone(a.owner, a.what, u.s.journal.Apply(a.owner, a.changes))
 	}
+	u.asideDone(u.asideOwner("file"), "name servers", u.writeServers(u.knownServers()))
+}
+
+// asideDone notes whether a part of the system is as it should be.
+func (u *uplink) asideDone(owner, what string, err error) {
+	if err == nil {
+		delete(u.asideErrors, owner)
+		return
+	}
+	u.againAt = u.s.env.Now() + systemRetry
+	if u.asideErrors[owner] == err.Error() {
+		return
+	}
+	u.asideErrors[owner] = err.Error()
+	message := fmt.Sprintf("%s: %s: %v; it is tried again", u.cfg.Name, what, err)
+	u.add(state.Event{Kind: "system", Cause: cause.DeviceFailed, Message: message}, logrus.WarnLevel)
 }
 
 // undoAsides takes all of it back.
@@ -124,6 +133,9 @@ func (u *uplink) undoAsides() {
 		if err := u.s.journal.Apply(owner, nil); err != nil {
 			u.log.Errorf("%v", err)
 		}
+	}
+	if err := u.writeServers(servers{}); err != nil {
+		u.log.Errorf("%v", err)
 	}
 	clear(u.asideErrors)
 	for _, l := range u.cfg.LAN {

@@ -52,6 +52,7 @@ type Supervisor struct {
 	lines   lines
 	turns   turns
 	lans    *advertising
+	servers nameServers
 	unmend  context.CancelFunc // ends putting back what others take away
 
 	reloading sync.Mutex // one at a time
@@ -166,6 +167,9 @@ func (s *Supervisor) sweep() {
 func (s *Supervisor) owned(owner string) bool {
 	if name, ok := asideOf(owner); ok {
 		return s.running[name] != nil
+	}
+	if file, ok := fileOf(owner); ok {
+		return slices.ContainsFunc(s.cfg.Uplinks, func(u configs.Uplink) bool { return u.WriteDNS == file })
 	}
 	line, ok := lineOf(owner)
 	if !ok {

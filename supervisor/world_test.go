@@ -54,11 +54,14 @@ var (
 func inWorld(t *testing.T, f func(w *world)) { inWorldOf(t, configuration().Uplinks, f) }
 
 // inWorldOf runs f in a world with the given uplinks.
-func inWorldOf(t *testing.T, uplinks []configs.Uplink, f func(w *world)) {
+func inWorldOf(t *testing.T, uplinks []configs.Uplink, f func(w *world), before ...func(w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
 		w.cfg.Uplinks = uplinks
+		for _, b := range before {
+			b(w)
+		}
 		w.start()
 		defer w.end()
 		f(w)
@@ -187,7 +190,7 @@ func newWire(t *testing.T, now func() time.Duration) *wire {
 		MAC: acMAC, Name: "BAS-TOKYO", Auth: []lcp.Auth{lcp.AuthPAP}, Secret: []byte("cookie"),
 		Address: netip.MustParseAddr("203.0.113.1"),
 		Subscribers: concentrator.NewSubscribers(map[string]concentrator.Login{
-			"user@bizf.example.jp": {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7")},
+			"user@bizf.example.jp": {Password: "secret4", IPv4: netip.MustParseAddr("203.0.113.7"), DNS: [2]netip.Addr{netip.MustParseAddr("198.51.100.53")}},
 			"user@bizf6.example.jp": {
 				Password: "secret6", IPv6: true, Prefix: netip.MustParsePrefix("2001:db8:100::/56"),
 				DNS6: []netip.Addr{netip.MustParseAddr("2001:db8:ffff::53")},
