@@ -3,6 +3,7 @@ package configs
 import (
 	"encoding/hex"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"net/netip"
 	"slices"
@@ -12,9 +13,12 @@ import (
 	"pppoectl/session"
 )
 
-// FirstTable is the routing table of the first uplink, unless the configuration
-// says otherwise. The others follow.
-const FirstTable = 25600
+// The routing tables that uplinks have unless the configuration says otherwise.
+// Which one depends on the uplink's name, so that another uplink changes nothing.
+const (
+	FirstTable = 25600
+	tableCount = 4096
+)
 
 // routing reads how packets find their way to the uplink.
 func (l *loader) routing(u *Uplink, r *rawUplink) {
@@ -49,11 +53,14 @@ func (l *loader) tables(uplinks []Uplink) {
 		}
 		taken[u.Table] = u.Name
 	}
-	next := FirstTable
 	for i := range uplinks {
-		for u := &uplinks[i]; u.Table == 0; next++ {
-			if _, ok := taken[next]; !ok {
-				u.Table = next
+		u := &uplinks[i]
+		h := fnv.New32a()
+		h.Write([]byte(u.Name))
+		for n := int(h.Sum32() % tableCount); u.Table == 0; n = (n + 1) % tableCount {
+			if _, ok := taken[FirstTable+n]; !ok {
+				u.Table = FirstTable + n
+				taken[u.Table] = u.Name
 			}
 		}
 	}

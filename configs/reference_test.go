@@ -45,7 +45,7 @@ func TestReferenceParses(t *testing.T) {
 		Username: "user@bizf.ocn.ne.jp", Password: "not-a-real-one",
 		Auth: []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP}, Families: []session.Family{session.IPv4}, MTU: 1454,
 		Want: pppoe.Want{MaxPayload: 1454}, RequestDNS: true, Identifier: configs.Identifier{Kind: configs.RandomIdentifier},
-		DefaultRoute: true, Metric: 100, SourceRoute: true, Table: configs.FirstTable,
+		DefaultRoute: true, Metric: 100, SourceRoute: true, Table: c.Uplinks[0].Table,
 		Prefix: configs.Prefix{DUID: configs.LinkLayerDUID}, EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute,
 	}
 	if len(c.Uplinks) != 2 || !reflect.DeepEqual(c.Uplinks[0], want) {

@@ -58,6 +58,9 @@ func (l *Link) Restore(s Snapshot) {
 	}
 }
 
+// SetEcho changes how the keepalive works, from the next echo on.
+func (l *Link) SetEcho(ec EchoConfig) { l.echo.cfg = ec }
+
 // SetMRU changes what we ask for in negotiations to come, in octets.
 func (l *Link) SetMRU(mru int) { l.policy.cfg.MRU = mru }
 

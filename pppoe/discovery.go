@@ -71,6 +71,9 @@ func NewDiscovery(src MAC, want Want, rand *rand.Rand) *Discovery {
 	return &Discovery{src: src, want: want, rand: rand}
 }
 
+// Configure changes which AC is looked for.
+func (d *Discovery) Configure(want Want) { d.want = want }
+
 // Snapshot returns all that the discovery remembers.
 func (d *Discovery) Snapshot() DiscoveryVars {
 	v := d.v

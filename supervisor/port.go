@@ -106,6 +106,9 @@ func (u *uplink) openPort() error {
 	if u.machine != nil && u.machine.MAC() != port.MAC() {
 		u.renameStation()
 	}
+	if u.machine != nil { // it may have been changed meanwhile
+		u.follows(u.machine.Configure(u.s.env.Now(), u.sessionConfig(port.MAC())))
+	}
 	if u.machine == nil {
 		u.machine = session.New(u.sessionConfig(port.MAC()), u.rand)
 		if u.stale != nil {

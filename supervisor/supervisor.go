@@ -34,6 +34,8 @@ type Uplink interface {
 	Down(c cause.Code)
 	// Restart ends the session and dials at once.
 	Restart()
+	// Configure changes its configuration; what that needs is no new login.
+	Configure(configs.Uplink)
 	// Release ends the uplink for good and undoes what it did.
 	Release(c cause.Code)
 	// Status returns the present status and a channel that is closed at its
@@ -277,18 +279,26 @@ func (s *Supervisor) Stop() { s.stop.Do(func() { close(s.stopped) }) }
 // Stopped is closed once Stop was called.
 func (s *Supervisor) Stopped() <-chan struct{} { return s.stopped }
 
-// Reload takes a new configuration: uplinks that are not in it are released,
-// those that differ begin anew, and all others are left alone.
+// Reload takes a new configuration: uplinks that are not in it are released, those
+// that need a new login begin anew, others that differ are changed while they
+// live, and all the rest are left alone.
 func (s *Supervisor) Reload(cfg *configs.Config) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	s.mu.Lock()
-	var end []*runner
+	var end, change []*runner
 	was := map[string]bool{} // wanted, of those that end
 	for name, r := range s.running {
 		u, ok := cfg.Uplink(name)
 		if ok && reflect.DeepEqual(*u, r.cfg) {
 			continue
+		}
+		if ok {
+			if _, need := configs.Changed(&r.cfg, u); need < configs.Login {
+				r.cfg = *u
+				change = append(change, r)
+				continue
+			}
 		}
 		status, _ := r.uplink.Status()
 		was[name] = status.State != control.Disabled
@@ -296,6 +306,9 @@ func (s *Supervisor) Reload(cfg *configs.Config) {
 		end = append(end, r)
 	}
 	s.mu.Unlock()
+	for _, r := range change {
+		r.uplink.Configure(r.cfg)
+	}
 	endAll(end, func(r *runner) {
 		c := cause.Reconfigured
 		if r.removed {

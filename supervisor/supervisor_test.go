@@ -339,7 +339,7 @@ func TestReloadTouchesOnlyWhatDiffers(t *testing.T) {
 		w.pass(time.Second)
 		id4, id6 := w.uplink("bizf").SessionID, w.uplink("bizf6").SessionID
 		cfg := configuration()
-		cfg.Uplinks[0].Metric = 50
+		cfg.Uplinks[0].MTU = 1400
 		w.sup.Reload(cfg)
 		w.pass(5 * time.Second)
 		w.expect("bizf", control.Up)

@@ -61,6 +61,8 @@ type uplink struct {
 	addrs    addresses
 	pd       delegation
 
+	lans        <-chan lanStatus  // of the LANs' interfaces
+	unfollow    func()            // ends that
 	lanUp       map[string]bool   // interfaces that somebody has set up
 	asideErrors map[string]string // what was told, by owner
 
@@ -91,6 +93,7 @@ type uplink struct {
 // order is what the outside wants of an uplink.
 type order struct {
 	kind  orderKind
+	cfg   *configs.Uplink // with orderConfigure
 	cause cause.Code
 	dial  bool
 	taken chan struct{} // closed when the order shows in the status
@@ -103,6 +106,7 @@ const (
 	orderDown
 	orderRestart
 	orderRelease
+	orderConfigure
 )
 
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {
@@ -130,6 +134,9 @@ func (u *uplink) Restart() { u.order(order{kind: orderRestart}) }
 // Release implements Uplink.
 func (u *uplink) Release(c cause.Code) { u.order(order{kind: orderRelease, cause: c}) }
 
+// Configure implements Uplink.
+func (u *uplink) Configure(cfg configs.Uplink) { u.order(order{kind: orderConfigure, cfg: &cfg}) }
+
 // order hands an order to the goroutine and waits until it has taken it.
 func (u *uplink) order(o order) {
 	o.taken = make(chan struct{})
@@ -150,7 +157,8 @@ func (u *uplink) Run(ctx context.Context) {
 	defer unfollow()
 	device, unfollowDevice := u.s.env.Follow(u.cfg.Ifname)
 	defer unfollowDevice()
-	lans := u.followLANs(ctx)
+	u.follow()
+	defer func() { u.unfollow() }()
 	defer close(u.ended)
 	defer u.detach()
 	u.adopt()
@@ -173,7 +181,7 @@ func (u *uplink) Run(ctx context.Context) {
 			u.lineChanged(s)
 		case s := <-device:
 			u.deviceChanged(s)
-		case s := <-lans:
+		case s := <-u.lans:
 			u.lanChanged(s)
 		case m := <-u.pd.messages():
 			u.stepDHCP(dhcpv6.Input{Message: m})
@@ -234,6 +242,8 @@ func (u *uplink) obey(o order) {
 		u.wantDown(o.cause)
 	case orderRestart:
 		u.restart()
+	case orderConfigure:
+		u.reconfigure(*o.cfg)
 	case orderRelease:
 		u.released = o.cause
 		u.wanted, u.nextTry = false, 0
@@ -389,7 +399,11 @@ func (u *uplink) step(in session.Input) {
 	if u.path != nil {
 		in.Received = u.path.Counters().RxPackets
 	}
-	out := u.machine.Step(u.s.env.Now(), in)
+	u.follows(u.machine.Step(u.s.env.Now(), in))
+}
+
+// follows does what follows from the session.
+func (u *uplink) follows(out session.Output) {
 	u.deadline = out.Deadline
 	u.setAddress()
 	u.remember(u.machine.Info())
