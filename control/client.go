@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,8 +40,13 @@ func NewClient(dir string) *Client {
 // do sends a request; the caller closes the body. Answers that are not 2xx are
 // errors.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	return c.send(ctx, method, path, query, nil)
+}
+
+// send is do with a body.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, content []byte) (io.ReadCloser, error) {
 	u := url.URL{Scheme: "http", Host: "pppoectl", Path: path, RawQuery: query.Encode()}
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}

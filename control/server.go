@@ -30,6 +30,12 @@ type Daemon interface {
 	Down(ctx context.Context, name string) error
 	Events(name string) (past []state.Event, next <-chan state.Event, end func(), err error)
 	Reload() error
+	// Plan tells what a configuration would change, a line each; its file is called
+	// name.
+	Plan(text []byte, name string) ([]string, error)
+	// Apply takes a configuration, to be confirmed within a time unless that is 0.
+	Apply(text []byte, name string, within time.Duration) (Trial, error)
+	Confirm() error
 	Stop()
 }
 
@@ -111,16 +117,22 @@ func (s *Server) Close() error {
 
 type peerKey struct{}
 
-// allowed reports whether the process at the other end may use the API: root,
-// our own user, or a member of the group.
-func (s *Server) allowed(c net.Conn) bool {
+// peer is what the process at the other end may do.
+type peer struct {
+	allowed bool // use the API
+	owner   bool // change the configuration
+}
+
+// allowed reports what the process at the other end may do: root and our own user
+// everything, a member of the group all but changing the configuration.
+func (s *Server) allowed(c net.Conn) peer {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return false
+		return peer{}
 	}
 	rc, err := u.SyscallConn()
 	if err != nil {
-		return false
+		return peer{}
 	}
 	var cred *unix.Ucred
 	var groups []int
@@ -128,10 +140,10 @@ func (s *Server) allowed(c net.Conn) bool {
 		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err != nil {
-		return false
+		return peer{}
 	}
 	if cred.Uid == 0 || int(cred.Uid) == os.Geteuid() {
-		return true
+		return peer{true, true}
 	}
 	groups = append(groups, int(cred.Gid))
 	if p, err := user.LookupId(strconv.Itoa(int(cred.Uid))); err == nil {
@@ -142,7 +154,7 @@ func (s *Server) allowed(c net.Conn) bool {
 			}
 		}
 	}
-	return s.group >= 0 && slices.Contains(groups, s.group)
+	return peer{allowed: s.group >= 0 && slices.Contains(groups, s.group)}
 }
 
 func (s *Server) routes() http.Handler {
@@ -159,6 +171,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/uplinks/{name}/{verb}", s.order)
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { done(w, s.daemon.Reload()) })
+	mux.HandleFunc("POST /v1/plan", s.owner(s.plan))
+	mux.HandleFunc("POST /v1/apply", s.owner(s.apply))
+	mux.HandleFunc("POST /v1/confirm", s.owner(func(w http.ResponseWriter, _ *http.Request) { done(w, s.daemon.Confirm()) }))
 	mux.HandleFunc("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) {
 		s.log.Info("asked to stop")
 		done(w, nil)
@@ -168,7 +183,7 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("GET /metrics", s.metrics)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ok, _ := r.Context().Value(peerKey{}).(bool); !ok {
+		if p, _ := r.Context().Value(peerKey{}).(peer); !p.allowed {
 			refuse(w, cause.Errorf(cause.Forbidden, "you may not control this daemon; be root, or a member of its control-group"))
 			return
 		}

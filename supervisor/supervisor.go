@@ -482,6 +482,14 @@ func unfinished(status control.Uplink, patience time.Duration) error {
 	return cause.Errorf(cause.WaitTimeout, "%s: still %s after %v; it is tried on", status.Name, status.State, patience)
 }
 
+// Tell adds an event that concerns no single uplink.
+func (s *Supervisor) Tell(kind, message string) {
+	s.log.WithField("event", kind).Warn(message)
+	if err := s.events.Add(state.Event{Time: time.Now(), Kind: kind, Message: message}); err != nil {
+		s.log.Errorf("history: %v", err)
+	}
+}
+
 // Events returns the history of one uplink, or of all, and what follows it.
 func (s *Supervisor) Events(name string) ([]state.Event, <-chan state.Event, func(), error) {
 	if name != "" {

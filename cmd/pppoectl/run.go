@@ -39,26 +39,6 @@ SIGHUP reads the configuration again.`,
 	return cmd
 }
 
-// service is the daemon: a supervisor that can load its configuration again.
-type service struct {
-	*supervisor.Supervisor
-	file string
-	log  *logrus.Logger
-}
-
-// Reload implements control.Daemon. A configuration with a mistake changes
-// nothing.
-func (d *service) Reload() error {
-	cfg, err := configs.LoadToRun(d.file)
-	if err != nil {
-		d.log.Error(err)
-		return cause.Errorf(cause.Usage, "%v", err)
-	}
-	warn(d.log, cfg)
-	d.Supervisor.Reload(cfg)
-	return nil
-}
-
 func run(a *app, names []string, logFile string) error {
 	// The passwords in our memory are for nobody's debugger and no core file.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -115,7 +95,7 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 	if err != nil {
 		return err
 	}
-	d := &service{sup, cfg.File, log}
+	d := &service{Supervisor: sup, file: cfg.File, dir: cfg.StateDir, log: log, present: cfg}
 	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, control.Metrics(sup.Status), logrus.NewEntry(log))
 	if err != nil {
 		return err
