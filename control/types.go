@@ -53,6 +53,7 @@ type Uplink struct {
 	NextTry    *time.Time `json:"next_try"`
 	LastError  *Failure   `json:"last_error,omitempty"`
 	Rejections int        `json:"rejections,omitempty"` // of the login, in a row
+	System     []string   `json:"system,omitempty"`     // what was done to the system, as a person would type it
 }
 
 // AC is the access concentrator of a session.

@@ -26,21 +26,9 @@ type Journal struct {
 	boot    string
 	file    *os.File
 	size    int64 // of the file
-	applied []entry
+	applied ledger
 	seen    map[key]bool // of applied: made, or looked after, by this process
 	lines   int
-}
-
-// key is who wants what.
-type key struct {
-	owner  string
-	change Change
-}
-
-// entry is a change that is in force.
-type entry struct {
-	key
-	was string // what a keeper has seen before the change was made
 }
 
 // heading is the first line of the file.
@@ -57,7 +45,7 @@ var ErrVersion = errors.New("the undo journal was written by a newer version")
 // OpenJournal opens the journal in file, or begins one. Of another boot nothing
 // but files is left to undo, so its other entries are forgotten.
 func OpenJournal(file, boot string, system System) (*Journal, error) {
-	j := &Journal{system: system, path: file, boot: boot, seen: map[key]bool{}}
+	j := &Journal{system: system, path: file, boot: boot, applied: newLedger(), seen: map[key]bool{}}
 	if err := j.load(); err != nil {
 		return nil, err
 	}
@@ -95,39 +83,15 @@ func (j *Journal) load() error {
 		switch {
 		case c == nil || other && !survives(c):
 		case r.Undone:
-			j.forget(key{r.Owner, c})
+			j.applied.remove(key{r.Owner, c})
 		default:
 			e := entry{key: key{r.Owner, c}}
 			if r.Was != nil {
 				e.was = *r.Was
 			}
-			j.applied = append(j.applied, e)
+			j.applied.add(e)
 		}
 	}
-}
-
-func (j *Journal) forget(k key) {
-	for i := len(j.applied) - 1; i >= 0; i-- {
-		if j.applied[i].key == k {
-			j.applied = slices.Delete(j.applied, i, i+1)
-			return
-		}
-	}
-}
-
-// find returns where k is in applied; -1: nowhere.
-func (j *Journal) find(k key) int {
-	return slices.IndexFunc(j.applied, func(e entry) bool { return e.key == k })
-}
-
-// shared returns the entry of another owner for the same change, if there is one.
-func (j *Journal) shared(k key) (entry, bool) {
-	for _, e := range j.applied {
-		if e.change == k.change && e.owner != k.owner {
-			return e, true
-		}
-	}
-	return entry{}, false
 }
 
 // rewrite replaces the file by one that holds only what is applied now.
@@ -138,7 +102,7 @@ func (j *Journal) rewrite() error {
 		return err
 	}
 	b = append(h, '\n')
-	for _, e := range j.applied {
+	for _, e := range j.applied.all() {
 		line, err := e.line(false)
 		if err != nil {
 			return err
@@ -167,7 +131,7 @@ func (j *Journal) rewrite() error {
 	if j.file != nil {
 		j.file.Close()
 	}
-	j.file, j.size, j.lines = f, int64(len(b)), len(j.applied)
+	j.file, j.size, j.lines = f, int64(len(b)), j.applied.count
 	return nil
 }
 
@@ -179,7 +143,7 @@ func (j *Journal) write(e entry, undone bool) error {
 	if err != nil {
 		return err
 	}
-	if j.lines++; j.lines > maxLines+len(j.applied) {
+	if j.lines++; j.lines > maxLines+j.applied.count {
 		if err := j.rewrite(); err != nil {
 			return err
 		}
@@ -211,7 +175,7 @@ func (j *Journal) Apply(owner string, want []Change) error {
 	for _, c := range want {
 		k := key{owner, c}
 		do := j.make
-		if j.find(k) >= 0 {
+		if j.applied.has(k) {
 			do = j.verify
 		}
 		if err := do(k); err != nil {
@@ -224,14 +188,14 @@ func (j *Journal) Apply(owner string, want []Change) error {
 // make makes a change, once it is on disk.
 func (j *Journal) make(k key) error {
 	e := entry{key: k}
-	old := j.replaced(k)
-	other, there := j.shared(k)
+	old, replaces := j.replaced(k)
+	was, there := j.applied.shared(k)
 	var err error
 	switch look, ok := k.change.(keeper); {
 	case there:
-		e.was = other.was
-	case old >= 0:
-		e.was = j.applied[old].was
+		e.was = was
+	case replaces:
+		e.was = old.was
 	case ok:
 		if e.was, err = look.Look(j.system); err != nil {
 			return fmt.Errorf("%v: %w", k.change, err)
@@ -243,21 +207,22 @@ func (j *Journal) make(k key) error {
 	if err := k.change.Do(j.system); err != nil {
 		return errors.Join(fmt.Errorf("%v: %w", k.change, err), j.write(e, true))
 	}
-	j.applied = append(j.applied, e)
+	j.applied.add(e)
 	j.seen[k] = true
-	if old >= 0 {
+	if replaces {
 		return j.remove(old)
 	}
 	return nil
 }
 
-// replaced returns which of owner's changes c takes the place of; -1: none.
-func (j *Journal) replaced(k key) int {
-	r, ok := k.change.(replacer)
-	if !ok {
-		return -1
+// replaced returns which of owner's changes k takes the place of, if any.
+func (j *Journal) replaced(k key) (entry, bool) {
+	for _, e := range j.applied.of(k.owner) {
+		if replaces(k.change, e.change) {
+			return e, true
+		}
 	}
-	return slices.IndexFunc(j.applied, func(e entry) bool { return e.owner == k.owner && e.change != k.change && r.Replaces(e.change) })
+	return entry{}, false
 }
 
 // verify makes a change of an earlier run again, once: nobody knows what has
@@ -278,25 +243,22 @@ func (j *Journal) verify(k key) error {
 func (j *Journal) Forget(owner string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.drop(func(e entry) bool { return e.owner == owner })
+	return j.drop(j.applied.of(owner))
 }
 
-// drop forgets the entries that match, on disk too.
-func (j *Journal) drop(match func(entry) bool) error {
+// drop forgets entries, on disk too.
+func (j *Journal) drop(list []entry) error {
 	var failed []error
-	for i := len(j.applied) - 1; i >= 0; i-- {
-		if match(j.applied[i]) {
-			failed = append(failed, j.remove(i))
-		}
+	for _, e := range slices.Backward(list) {
+		failed = append(failed, j.remove(e))
 	}
 	return errors.Join(failed...)
 }
 
 // remove forgets one entry, on disk too.
-func (j *Journal) remove(i int) error {
-	e := j.applied[i]
+func (j *Journal) remove(e entry) error {
 	delete(j.seen, e.key)
-	j.applied = slices.Delete(j.applied, i, i+1)
+	j.applied.remove(e.key)
 	return j.write(e, true)
 }
 
@@ -304,20 +266,20 @@ func (j *Journal) remove(i int) error {
 // one that is. It goes on after failures.
 func (j *Journal) undo(owner string, keep []Change) error {
 	var failed []error
-	for i := len(j.applied) - 1; i >= 0; i-- {
-		e := j.applied[i]
-		if e.owner != owner || slices.ContainsFunc(keep, func(c Change) bool { return c == e.change || replaces(c, e.change) }) {
+	for _, e := range slices.Backward(j.applied.of(owner)) {
+		kept := func(c Change) bool { return c == e.change || replaces(c, e.change) }
+		if !j.applied.has(e.key) || slices.ContainsFunc(keep, kept) {
 			continue
 		}
 		if err := j.revert(e); err != nil {
 			failed = append(failed, fmt.Errorf("undo %v: %w", e.change, err))
 			continue
 		}
-		failed = append(failed, j.remove(i))
+		failed = append(failed, j.remove(e))
 		if d, ok := e.change.(Device); ok {
 			// What was on it is gone as well, even what could not be undone by itself.
-			failed = append(failed, j.drop(func(e entry) bool { return on(e.change) == d.Name }))
-			i = len(j.applied)
+			gone := slices.DeleteFunc(j.applied.all(), func(e entry) bool { return on(e.change) != d.Name })
+			failed = append(failed, j.drop(gone))
 		}
 	}
 	return errors.Join(failed...)
@@ -330,7 +292,7 @@ func replaces(c, old Change) bool {
 
 // revert takes one change back, unless somebody else wants it still.
 func (j *Journal) revert(e entry) error {
-	if _, ok := j.shared(e.key); ok {
+	if _, ok := j.applied.shared(e.key); ok {
 		return nil
 	}
 	if k, ok := e.change.(keeper); ok {
@@ -343,10 +305,7 @@ func (j *Journal) revert(e entry) error {
 func (j *Journal) Redo(owner string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, e := range j.applied {
-		if e.owner != owner {
-			continue
-		}
+	for _, e := range j.applied.of(owner) {
 		if err := e.change.Do(j.system); err != nil {
 			return fmt.Errorf("%v: %w", e.change, err)
 		}
@@ -359,25 +318,33 @@ func (j *Journal) Applied(owner string) []Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var changes []Change
-	for _, e := range j.applied {
-		if e.owner == owner {
-			changes = append(changes, e.change)
-		}
+	for _, e := range j.applied.of(owner) {
+		changes = append(changes, e.change)
 	}
 	return changes
 }
 
-// Owners returns who has changes in force.
+// Describe tells owner's changes in force, and what was there before where that is
+// known, in order.
+func (j *Journal) Describe(owner string) []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var list []string
+	for _, e := range j.applied.of(owner) {
+		text := e.change.String()
+		if _, ok := e.change.(Sysctl); ok {
+			text += fmt.Sprintf(" (was %s)", e.was)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// Owners returns who has changes in force, by name.
 func (j *Journal) Owners() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var owners []string
-	for _, e := range j.applied {
-		if !slices.Contains(owners, e.owner) {
-			owners = append(owners, e.owner)
-		}
-	}
-	return owners
+	return j.applied.owners()
 }
 
 // Close closes the file. What is applied stays applied.

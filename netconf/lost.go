@@ -61,7 +61,7 @@ func (j *Journal) Mend(l Lost, may func(Change) bool) ([]Mended, error) {
 	defer j.mu.Unlock()
 	var mended []Mended
 	var failed []error
-	for _, e := range j.applied {
+	for _, e := range j.applied.all() {
 		c, ok := e.change.(there)
 		if !ok || !l.is(c) {
 			continue

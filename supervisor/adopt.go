@@ -126,4 +126,5 @@ func (u *uplink) tearDown() {
 	if u.released != cause.Reconfigured {
 		u.leaveLine()
 	}
+	u.describe()
 }

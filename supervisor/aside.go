@@ -124,6 +124,20 @@ func (u *uplink) asideDone(owner, what string, err error) {
 	u.add(state.Event{Kind: "system", Cause: cause.DeviceFailed, Message: message}, logrus.WarnLevel)
 }
 
+// describe notes what was done to the system, for the status.
+func (u *uplink) describe() {
+	list := u.s.journal.Describe(u.cfg.Name)
+	for _, owner := range u.s.journal.Owners() {
+		if name, ok := asideOf(owner); ok && name == u.cfg.Name {
+			list = append(list, u.s.journal.Describe(owner)...)
+		}
+	}
+	if file := u.cfg.WriteDNS; file != "" {
+		list = append(list, u.s.journal.Describe(filePrefix+file)...)
+	}
+	u.described = list
+}
+
 // undoAsides takes all of it back.
 func (u *uplink) undoAsides() {
 	for _, owner := range u.s.journal.Owners() {

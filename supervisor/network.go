@@ -38,6 +38,7 @@ const systemRetry = 2 * time.Second
 // refresh makes the system follow a change of the session or the line, and tries
 // again later what cannot be done now.
 func (u *uplink) refresh() {
+	defer u.describe()
 	u.refreshAsides()
 	if u.idle() && (!u.wanted || len(u.s.journal.Applied(u.cfg.Name)) == 0) {
 		return // nothing is there, and nothing has to be

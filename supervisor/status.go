@@ -94,6 +94,7 @@ func (u *uplink) compose() control.Uplink {
 		v.IPv6 = &control.IPv6{Local: text(a.Local), Peer: text(a.Peer), DNS: []string{}}
 	}
 	u.composePrefixes(&v)
+	v.System = u.described
 	if e := info.Echo; e.Sent > 0 || e.Off != "" {
 		v.Echo = &control.Echo{RTTms: float64(e.RTT.Microseconds()) / 1000, Lost: e.Lost, Sent: e.Sent, Off: e.Off}
 	}

@@ -65,6 +65,7 @@ type uplink struct {
 	unfollow    func()            // ends that
 	lanUp       map[string]bool   // interfaces that somebody has set up
 	asideErrors map[string]string // what was told, by owner
+	described   []string          // what was done to the system
 
 	traffic dataplane.Counters // of paths that are closed
 

@@ -77,7 +77,21 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 		row("IPv4", "%s%s%s", or(a.Local, "unnumbered"), prefixed(" peer ", a.Peer), prefixed(", DNS ", strings.Join(a.DNS, " ")))
 	}
 	if a := u.IPv6; a != nil {
-		row("IPv6", "%s%s%s", a.Local, prefixed(" peer ", a.Peer), prefixed(", DNS ", strings.Join(a.DNS, " ")))
+		row("IPv6", "%s%s%s", or(a.Local, "no link"), prefixed(" peer ", a.Peer), prefixed(", DNS ", strings.Join(a.DNS, " ")))
+		for _, p := range a.Prefixes {
+			row("prefix", "%s", prefix(p, now))
+		}
+		if a.Delegation != "" && a.Delegation != "bound" {
+			row("DHCPv6", "%s", a.Delegation)
+		}
+		for _, l := range a.LAN {
+			row("LAN", "%s %s", l.Interface, lanText(l))
+		}
+	}
+	for _, s := range u.System {
+		if !strings.Contains(s, " dev "+u.Device) && !strings.Contains(s, "addr add") { // the rest is told above
+			row("system", "%s", s)
+		}
 	}
 	if e := u.Echo; e != nil {
 		row("echo", "%s", echo(e))
@@ -101,6 +115,37 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 	if u.Attempts > 1 {
 		row("attempts", "%d", u.Attempts)
 	}
+}
+
+// prefix tells of a delegated prefix.
+func prefix(p control.Prefix, now time.Time) string {
+	left := func(t *time.Time) string {
+		if t == nil {
+			return "for ever"
+		}
+		return "for " + ago(t.Sub(now))
+	}
+	text := p.Prefix + ", valid " + left(p.ValidUntil)
+	if p.Deprecated {
+		return text + ", deprecated: no new connections"
+	}
+	text += ", preferred " + left(p.PreferredUntil)
+	if p.T1 != nil {
+		text += ", renewed in " + ago(p.T1.Sub(now))
+	}
+	return text
+}
+
+func lanText(l control.LAN) string {
+	switch {
+	case l.Error != "":
+		return "is not served: " + l.Error
+	case l.Address == "":
+		return "waits for a prefix"
+	case l.Deprecated:
+		return l.Address + ", deprecated"
+	}
+	return l.Address
 }
 
 func echo(e *control.Echo) string {
