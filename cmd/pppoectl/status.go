@@ -89,7 +89,7 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 		}
 	}
 	for _, s := range u.System {
-		if !strings.Contains(s, " dev "+u.Device) && !strings.Contains(s, "addr add") { // the rest is told above
+		if !strings.Contains(s, " dev "+u.Device) && !told(s) {
 			row("system", "%s", s)
 		}
 	}
@@ -115,6 +115,16 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 	if u.Attempts > 1 {
 		row("attempts", "%d", u.Attempts)
 	}
+}
+
+// told reports whether a change to the system shows in the other lines.
+func told(change string) bool {
+	for _, begin := range []string{"tuntap add", "link set", "addr add"} {
+		if strings.HasPrefix(change, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 // prefix tells of a delegated prefix.

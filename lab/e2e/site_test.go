@@ -202,6 +202,17 @@ type daemon struct {
 // run starts a daemon for the uplinks called names, and waits until it answers.
 func (s *site) run(names ...string) *daemon {
 	s.t.Helper()
+	d := s.start(names...)
+	s.eventually(5*time.Second, "the daemon answers", func() error {
+		_, err := s.client.Status(s.t.Context())
+		return err
+	})
+	return d
+}
+
+// start starts a daemon.
+func (s *site) start(names ...string) *daemon {
+	s.t.Helper()
 	log, err := os.OpenFile(s.path("daemon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
@@ -219,10 +230,6 @@ func (s *site) run(names ...string) *daemon {
 	s.t.Cleanup(func() {
 		d.cmd.Process.Kill()
 		<-d.done
-	})
-	s.eventually(5*time.Second, "the daemon answers", func() error {
-		_, err := s.client.Status(s.t.Context())
-		return err
 	})
 	return d
 }

@@ -1,0 +1,115 @@
+package lab_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// everything is a configuration that changes all that can be changed.
+const everything = `
+run-dir: DIR/run
+state-dir: DIR/state
+log: {level: debug}
+uplinks:
+  bizf:
+    interface: eth1
+    username: user@bizf.example.jp
+    password-file: DIR/bizf.secret
+    families: [ipv4]
+    default-route: true
+    nat: true
+    dns: {write: DIR/resolv.conf}
+  bizf6:
+    interface: eth1
+    username: user@bizf6.example.jp
+    password-file: DIR/bizf6.secret
+    families: [ipv6]
+    default-route: true
+    prefix: {request: true}
+    firewall: true
+    dns: {write: DIR/resolv.conf}
+    lan:
+      - {interface: lan0, subnet: 0, advertise: true}
+      - {interface: lan1, subnet: 1, host: "::53"}
+`
+
+// whole is all of the system that pppoectl may change: what system tells, and
+// settings, firewalls and name servers.
+func (r *router) whole() string {
+	r.t.Helper()
+	text := r.system()
+	for _, key := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/lan0/accept_ra", "net/ipv6/conf/eth1/accept_ra"} {
+		text += key + "=" + r.host.Run("cat", "/proc/sys/"+key)
+	}
+	r.host.Do(func() {
+		conn, err := nftables.New()
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		tables, err := conn.ListTables()
+		if err != nil {
+			r.t.Error(err)
+		}
+		for _, t := range tables {
+			text += "table " + t.Name + "\n"
+		}
+	})
+	content, err := os.ReadFile(r.path("resolv.conf"))
+	return text + fmt.Sprintf("resolv.conf: %s %v\n", content, err)
+}
+
+// restoredWhole expects all of it to be as it was.
+func (r *router) restoredWhole(before, after string) {
+	r.t.Helper()
+	var now string
+	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
+		if now = r.whole(); now == before {
+			return
+		}
+	}
+	r.t.Errorf("after %s the system is\n%swas\n%s", after, now, before)
+}
+
+// A daemon that is killed at any moment leaves nothing behind that `clean` does not
+// take away, and nothing that the next start cannot go on from.
+func TestKilledAtAnyMomentAndCleaned(t *testing.T) {
+	r := newRouter(t)
+	r.fletsimOn(r.line, "br0", "busy: refuse", "busy: replace", "  line: 2 ", "  line: 90 ") // a PADR that is not answered yet leaves one
+	r.configure(everything)
+	r.writeFile(r.path("resolv.conf"), "nameserver 192.0.2.1\n")
+	r.settled()
+	before := r.whole()
+	// The first moments are while it starts, dials and asks for a prefix.
+	for i, after := range []time.Duration{0, 5, 10, 20, 40, 80, 150, 300, 700, 1500} {
+		d := r.start()
+		time.Sleep(after * time.Millisecond) // the moment
+		d.end(unix.SIGKILL)
+		if i%2 == 1 { // killed in the next start, too
+			d = r.start()
+			time.Sleep(after * time.Millisecond)
+			d.end(unix.SIGKILL)
+		}
+		r.must(0, "clean")
+		r.restoredWhole(before, fmt.Sprintf("kill -9 after %v and clean", after*time.Millisecond))
+	}
+	// That all of it had been there.
+	r.run()
+	r.up(15*time.Second, both...)
+	r.address(0, "2001:db8:100::/64", 10*time.Second)
+	now := r.whole()
+	for _, want := range []string{"pppoectl_bizf6", "pppoectl_bizf", "ip_forward=1", "forwarding=1", "nameserver 2001:db8:ffff::53", "2001:db8:100:1::53/64"} {
+		if !strings.Contains(now, want) {
+			t.Errorf("while it is up, %s is missing in\n%s", want, now)
+		}
+	}
+	t.Logf("status:\n%s", r.must(0, "status").stdout)
+	r.must(0, "stop")
+	r.restoredWhole(before, "stop")
+}
