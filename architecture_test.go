@@ -42,7 +42,7 @@ var below = map[string]string{
 	"lab/captures": "",
 	"lab/e2e":      "",
 	"fuzz":         "",
-	"demo":         "concentrator control flets simulator state",
+	"demo":         "concentrator control flets netspace simulator state",
 	"cmd/pppoectl": "cause configs control demo line netconf pppoe state supervisor tun",
 	"cmd/fletsim":  "concentrator flets simulator",
 }

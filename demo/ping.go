@@ -10,16 +10,19 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
+// listener opens a socket for ICMP, here or elsewhere.
+type listener func(network, address string) (*icmp.PacketConn, error)
+
 // ping sends an echo request each second until one is answered. It returns how
 // long that answer took, and how many requests had none.
-func ping(to *net.IPAddr, patience time.Duration) (rtt time.Duration, lost int, err error) {
+func ping(listen listener, to *net.IPAddr, patience time.Duration) (rtt time.Duration, lost int, err error) {
 	network, local, protocol := "ip4:icmp", "0.0.0.0", 1
 	var kind, reply icmp.Type = ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply
 	if to.IP.To4() == nil {
 		network, local, protocol = "ip6:ipv6-icmp", "::", 58
 		kind, reply = ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply
 	}
-	c, err := icmp.ListenPacket(network, local)
+	c, err := listen(network, local)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -40,6 +40,7 @@ uplinks:
      echo: {interval: 1s, failures: 5}, enabled: false}
   bizf6:
     {interface: eth1, username: user@bizf6.example.jp, password: secret6, families: [ipv6], default-route: true,
+     prefix: {request: true}, lan: [{interface: lan0, advertise: true}], firewall: false,
      echo: {interval: 1s, failures: 5}, enabled: false}
 `
 
@@ -69,6 +70,9 @@ func Stage(ctx context.Context, stdout, stderr *os.File, line ...string) error {
 		return err
 	}
 	if err := s.startLine(stderr, line); err != nil {
+		return err
+	}
+	if err := plugHost(); err != nil {
 		return err
 	}
 	if err := s.until(ctx, "the cable is plugged in", carrier); err != nil {

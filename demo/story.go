@@ -7,22 +7,26 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
+
+	"golang.org/x/net/icmp"
 
 	"pppoectl/control"
 	"pppoectl/state"
 )
 
 const (
-	behindLine = "198.51.100.1"
-	login4     = "user@bizf.example.jp"
-	login6     = "user@bizf6.example.jp"
+	behindLine  = "198.51.100.1"
+	behindLine6 = "2001:db8:ffff::1"
+	login4      = "user@bizf.example.jp"
+	login6      = "user@bizf6.example.jp"
 )
 
 // play is the story.
 func (s *stage) play(ctx context.Context) error {
-	s.step("A router (eth1) and a Flets line, joined by a cable, in namespaces of their own: nothing of this reaches your network.")
+	s.step("A router (eth1), a Flets line and a host on the router's LAN, joined by cables, in namespaces of their own: nothing of this reaches your network.")
 	select {
 	case <-s.ready:
 	case err := <-s.failed:
@@ -37,7 +41,7 @@ func (s *stage) play(ctx context.Context) error {
 		s.say("    pppoectl: %-13s %s: %s", e.Kind, e.Uplink, strings.TrimPrefix(strings.TrimPrefix(e.Message, e.Uplink+": "), e.Uplink+" "))
 		return nil
 	})
-	for _, act := range []func(context.Context) error{s.dial, s.traffic, s.padt, s.forgotten, s.look, s.stop} {
+	for _, act := range []func(context.Context) error{s.dial, s.traffic, s.lan, s.padt, s.forgotten, s.look, s.stop} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -84,8 +88,10 @@ func (s *stage) ping4(context.Context) error {
 	return s.ping(&net.IPAddr{IP: net.ParseIP(behindLine)})
 }
 
-func (s *stage) ping(to *net.IPAddr) error {
-	rtt, lost, err := ping(to, patience)
+func (s *stage) ping(to *net.IPAddr) error { return s.pingFrom(icmp.ListenPacket, to) }
+
+func (s *stage) pingFrom(from listener, to *net.IPAddr) error {
+	rtt, lost, err := ping(from, to, patience)
 	if err != nil {
 		return errors.Join(err, s.pppoectl("status"))
 	}
@@ -97,22 +103,42 @@ func (s *stage) ping(to *net.IPAddr) error {
 	return nil
 }
 
+// lan shows what the session is for: IPv6 of a host behind the router.
+func (s *stage) lan(ctx context.Context) error {
+	s.step("The prefix is delegated by DHCPv6, and a host on the LAN has an address of it by router advertisement.")
+	var address netip.Addr
+	err := s.until(ctx, "the host has an address", func() (err error) {
+		address, err = hostAddress()
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, s.pppoectl("status"))
+	}
+	s.say("    the host: %v", address)
+	if err := s.pingFrom(listenOnHost, &net.IPAddr{IP: net.ParseIP(behindLine6)}); err != nil {
+		return err
+	}
+	return s.fetch(ctx, hostWeb, "["+behindLine6+"]")
+}
+
 // web fetches a page from behind the line.
-func (s *stage) web(ctx context.Context) error {
+func (s *stage) web(ctx context.Context) error { return s.fetch(ctx, http.DefaultClient, behindLine) }
+
+func (s *stage) fetch(ctx context.Context, client *http.Client, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+behindLine+"/", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/", nil)
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
 	if err == nil {
-		s.say("    http://%s/ says: %s", behindLine, strings.TrimSpace(string(b)))
+		s.say("    http://%s/ says: %s", host, strings.TrimSpace(string(b)))
 	}
 	return err
 }

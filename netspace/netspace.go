@@ -36,6 +36,9 @@ func Do(path string, f func() error) error {
 	})
 }
 
+// Open opens the namespace called name, to hand its descriptor on.
+func Open(name string) (*os.File, error) { return os.Open(Path(name)) }
+
 // visit calls f, which may move its thread to another namespace, and brings the
 // thread home. One that cannot come home is of no use to others and ends with its
 // goroutine.

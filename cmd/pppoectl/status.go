@@ -89,7 +89,7 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 		}
 	}
 	for _, s := range u.System {
-		if !strings.Contains(s, " dev "+u.Device) && !told(s) {
+		if beyond(s) {
 			row("system", "%s", s)
 		}
 	}
@@ -117,9 +117,10 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 	}
 }
 
-// told reports whether a change to the system shows in the other lines.
-func told(change string) bool {
-	for _, begin := range []string{"tuntap add", "link set", "addr add"} {
+// beyond reports whether a change to the system goes beyond what every session
+// needs: devices, addresses, routes and rules are in the JSON.
+func beyond(change string) bool {
+	for _, begin := range []string{"sysctl", "nft", "write", "resolvectl"} {
 		if strings.HasPrefix(change, begin) {
 			return true
 		}
