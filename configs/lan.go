@@ -92,8 +92,8 @@ func (l *loader) prefix(u *Uplink, r *rawPrefix) {
 	}
 	l.duid(u, r.DUID)
 	if r.IAID != nil {
-		if *r.IAID < 0 || *r.IAID > math.MaxUint32 {
-			l.wrong("prefix.iaid", "%d is not between 0 and %d", *r.IAID, math.MaxUint32)
+		if *r.IAID < 0 || int64(*r.IAID) > math.MaxUint32 {
+			l.wrong("prefix.iaid", "%d is not between 0 and %d", *r.IAID, uint32(math.MaxUint32))
 		}
 		iaid := uint32(*r.IAID)
 		u.Prefix.IAID = &iaid
@@ -146,6 +146,9 @@ func (l *loader) lan(u *Uplink, r *rawUplink) {
 		for j, other := range u.LAN {
 			if other.Subnet == n.Subnet {
 				l.wrong(key+".subnet", "%d is that of lan[%d] already", n.Subnet, j)
+			}
+			if other.Interface == n.Interface {
+				l.wrong(key+".interface", "%q is that of lan[%d] already", n.Interface, j)
 			}
 		}
 		if n.Advertise && r.Firewall == nil {

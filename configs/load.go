@@ -166,6 +166,11 @@ func (l *loader) unique(uplinks []Uplink) {
 			if v.Interface == u.Ifname {
 				l.wrong("ifname", "%q is the line of uplinks.%s", u.Ifname, v.Name)
 			}
+			for i, n := range u.LAN {
+				if n.Interface == v.Interface && v.Name != u.Name || n.Interface == v.Ifname && v.Name != u.Name {
+					l.wrong(fmt.Sprintf("lan[%d].interface", i), "%q is of uplinks.%s, not a LAN", n.Interface, v.Name)
+				}
+			}
 		}
 	}
 	l.at = ""

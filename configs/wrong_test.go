@@ -72,6 +72,7 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"LAN without a prefix", good + "    lan: [{interface: eth0}]\n", `FILE: uplinks.bizf6.lan: needs prefix: {request: true}`},
 		{"the line as LAN", good + "    prefix: {request: true}\n    lan: [{interface: eth1}]\n", `FILE: uplinks.bizf6.lan[0].interface: "eth1" is the line, not a LAN`},
 		{"one subnet twice", good + "    prefix: {request: true}\n    lan: [{interface: eth0}, {interface: eth2}]\n", `FILE: uplinks.bizf6.lan[1].subnet: 0 is that of lan[0] already`},
+		{"one interface twice", good + "    prefix: {request: true}\n    lan: [{interface: eth0}, {interface: eth0, subnet: 1}]\n", `FILE: uplinks.bizf6.lan[1].interface: "eth0" is that of lan[0] already`},
 		{"no host", good + "    prefix: {request: true}\n    lan: [{interface: eth0, host: \"2001:db8::1\"}]\n", `FILE: uplinks.bizf6.lan[0].host: "2001:db8::1" is no host part of an IPv6 address, such as ::1`},
 		{"a table of the kernel", good + "    table: 254\n", `FILE: uplinks.bizf6.table: 254 is not between 1 and 2147483647, or is one of the kernel's own (253 to 255)`},
 		{"name servers to nowhere", good + "    dns: {write: resolv.conf}\n", `FILE: uplinks.bizf6.dns.write: "resolv.conf" is none; none, resolved, or a file such as /etc/resolv.conf`},

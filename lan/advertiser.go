@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mdlayher/ndp"
@@ -36,7 +37,7 @@ type Config struct {
 // Stale is a prefix that hosts may still have, though it is no longer to be used.
 type Stale struct {
 	Prefix netip.Prefix  `json:"prefix"`
-	Until  time.Duration `json:"until"` // how long they are told so, since boot
+	Until  time.Duration `json:"until"` // how long they are told so, since boot; Forever: it is in use
 }
 
 // Times of RFC 4861 sections 6.2.1 and 10.
@@ -52,6 +53,9 @@ const (
 	preferredLimit = 2700 * time.Second // ND_PREFERRED_LIMIT (RFC 9096 section 4)
 	validLimit     = 5400 * time.Second // ND_VALID_LIMIT
 	mostStale      = 16                 // prefixes that are remembered as stale
+	mostPrefixes   = 8                  // that are told, so that all of it fits into one packet
+	mostServers    = 4                  // name servers
+	mostNames      = 128                // octets of domains to search
 )
 
 // allNodes is every host on a link.
@@ -95,24 +99,38 @@ type Advertiser struct {
 
 // NewAdvertiser returns an advertiser of an interface with an Ethernet address. It
 // says nothing before it has a Config. known is what was advertised by an earlier
-// run.
-func NewAdvertiser(mac net.HardwareAddr, known []Stale, rand *rand.Rand) *Advertiser {
+// run, of which nothing is in use from now on unless the Config says so.
+func NewAdvertiser(now time.Duration, mac net.HardwareAddr, known []Stale, rand *rand.Rand) *Advertiser {
 	a := &Advertiser{mac: mac, rand: rand, stale: map[netip.Prefix]time.Duration{}}
 	for _, s := range known {
-		a.stale[s.Prefix] = s.Until
+		a.retire(s.Prefix, min(s.Until, now+validLimit))
 	}
 	return a
 }
 
+// retire notes that a prefix is stale. Of too many, the oldest is forgotten.
+func (a *Advertiser) retire(p netip.Prefix, until time.Duration) {
+	a.stale[p] = until
+	for len(a.stale) > mostStale {
+		oldest := p
+		for q, t := range a.stale {
+			if t < a.stale[oldest] {
+				oldest = q
+			}
+		}
+		delete(a.stale, oldest)
+	}
+}
+
 // Known returns all prefixes that hosts may have from us, in order: to be kept on
 // disk.
-func (a *Advertiser) Known(now time.Duration) []Stale {
+func (a *Advertiser) Known() []Stale {
 	var list []Stale
 	for p, until := range a.stale {
 		list = append(list, Stale{p, until})
 	}
 	for _, p := range a.config.Prefixes {
-		list = append(list, Stale{p.Prefix, now + validLimit})
+		list = append(list, Stale{p.Prefix, Forever})
 	}
 	slices.SortFunc(list, func(a, b Stale) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
 	return list
@@ -131,6 +149,9 @@ func (a *Advertiser) Step(now time.Duration, in Input) Output {
 			delete(a.stale, p)
 			out.Changed = true
 		}
+	}
+	if out.Changed && a.Idle() {
+		a.next = 0
 	}
 	switch {
 	case in.Config != nil:
@@ -164,6 +185,7 @@ func (a *Advertiser) Step(now time.Duration, in Input) Output {
 // configure takes what to tell, and tells it quickly if it is news. It reports
 // whether the prefixes have changed.
 func (a *Advertiser) configure(now time.Duration, c Config) bool {
+	c = bounded(c)
 	changed, news := false, a.config.Router != c.Router || a.config.MTU != c.MTU ||
 		!slices.Equal(a.config.DNS, c.DNS) || !slices.Equal(a.config.Domains, c.Domains)
 	old := map[netip.Prefix]Prefix{}
@@ -175,12 +197,10 @@ func (a *Advertiser) configure(now time.Duration, c Config) bool {
 		delete(old, p.Prefix)
 		delete(a.stale, p.Prefix)
 		changed = changed || !known
-		news = news || now < q.PreferredUntil != (now < p.PreferredUntil)
+		news = news || now < q.PreferredUntil != (now < p.PreferredUntil) || known && shortened(q, p)
 	}
 	for p := range old {
-		if len(a.stale) < mostStale {
-			a.stale[p] = now + validLimit
-		}
+		a.retire(p, now+validLimit)
 		changed = true
 	}
 	a.config = c
@@ -190,9 +210,31 @@ func (a *Advertiser) configure(now time.Duration, c Config) bool {
 	return changed
 }
 
+// shortened reports whether what hosts were told of a prefix is too long by now.
+func shortened(old, new Prefix) bool {
+	return new.PreferredUntil < old.PreferredUntil-time.Minute || new.ValidUntil < old.ValidUntil-time.Minute
+}
+
+// bounded leaves out what would not fit.
+func bounded(c Config) Config {
+	c.Prefixes = c.Prefixes[:min(len(c.Prefixes), mostPrefixes)]
+	c.Routes = c.Routes[:min(len(c.Routes), mostPrefixes)]
+	c.DNS = c.DNS[:min(len(c.DNS), mostServers)]
+	var domains []string
+	n := 0
+	for _, d := range c.Domains {
+		d = strings.TrimSuffix(d, ".")
+		if n += len(d) + 2; n <= mostNames && !slices.Contains(strings.Split(d, "."), "") { // an empty label would end the list
+			domains = append(domains, d)
+		}
+	}
+	c.Domains = domains
+	return c
+}
+
 // begin sends the first few quickly (RFC 4861 section 6.2.4).
 func (a *Advertiser) begin(now time.Duration) {
-	if a.Idle() {
+	if a.Idle() && a.last == 0 {
 		a.next = 0
 		return
 	}
@@ -342,12 +384,23 @@ func information(p netip.Prefix, preferred, valid time.Duration) ndp.Option {
 	}
 }
 
-// Merge makes one configuration of those of several uplinks, by name.
+// Merge makes one configuration of those of several uplinks, by name. As long as
+// any of them is the way to the Internet, nobody is to begin anything with a prefix
+// of one that is not.
 func Merge(parts map[string]Config) Config {
 	var c Config
+	for _, p := range parts {
+		c.Router = c.Router || p.Router
+	}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		p := parts[name]
-		c.Router = c.Router || p.Router
+		if c.Router && !p.Router {
+			p.DNS, p.Domains = nil, nil
+			p.Prefixes = slices.Clone(p.Prefixes)
+			for i := range p.Prefixes {
+				p.Prefixes[i].PreferredUntil = 0
+			}
+		}
 		if p.MTU != 0 && (c.MTU == 0 || p.MTU < c.MTU) {
 			c.MTU = p.MTU
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/mdlayher/ndp"
@@ -25,16 +27,18 @@ type Socket struct {
 
 // Listen opens the socket of an interface, which must have a link-local address.
 func Listen(ifi net.Interface) (*Socket, error) {
+	name := ifi.Name
+	ifi.Name = strconv.Itoa(ifi.Index) // as a zone: a name would be looked up in what net remembers for a minute
 	conn, _, err := ndp.Listen(&ifi, ndp.LinkLocal)
 	if err != nil {
-		return nil, fmt.Errorf("router advertisements on %s: %w", ifi.Name, err)
+		return nil, fmt.Errorf("router advertisements on %s: %w", name, err)
 	}
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
 	err = errors.Join(conn.SetICMPFilter(&filter), conn.JoinGroup(allRouters), conn.SetControlMessage(ipv6.FlagHopLimit, true))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("router advertisements on %s: %w", ifi.Name, err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("router advertisements on %s: %w", name, err), conn.Close())
 	}
 	s := &Socket{conn: conn, asked: make(chan netip.Addr, 16), done: make(chan struct{})}
 	go s.receive()
@@ -70,12 +74,19 @@ func (s *Socket) receive() {
 		if err != nil || !ok || cm == nil || cm.HopLimit != ndp.HopLimit {
 			continue
 		}
-		if from.IsUnspecified() && len(rs.Options) > 0 {
-			continue // it may not name an Ethernet address then
+		from = from.WithZone("")
+		if from.IsUnspecified() && slices.ContainsFunc(rs.Options, isSource) {
+			continue
 		}
 		select {
-		case s.asked <- from.WithZone(""):
+		case s.asked <- from:
 		default:
 		}
 	}
+}
+
+// isSource reports whether an option names the sender's Ethernet address.
+func isSource(o ndp.Option) bool {
+	a, ok := o.(*ndp.LinkLayerAddress)
+	return ok && a.Direction == ndp.Source
 }

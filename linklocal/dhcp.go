@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,12 @@ type DHCP struct {
 // OpenDHCP opens the socket at local, a link-local address of device. Only what
 // comes from the link's servers is received.
 func OpenDHCP(device string, local netip.Addr) (*DHCP, error) {
-	conn, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.WithZone(device), clientPort)))
+	ifi, err := net.InterfaceByName(device)
+	if err != nil {
+		return nil, fmt.Errorf("DHCPv6: %s: %w", device, err)
+	}
+	zone := strconv.Itoa(ifi.Index) // a name would be looked up in what net remembers for a minute
+	conn, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.WithZone(zone), clientPort)))
 	if errors.Is(err, unix.EADDRINUSE) {
 		return nil, fmt.Errorf("DHCPv6: another program has port %d on %s; end its DHCPv6 client there: %w", clientPort, device, err)
 	}
@@ -43,7 +49,7 @@ func OpenDHCP(device string, local netip.Addr) (*DHCP, error) {
 		return nil, fmt.Errorf("DHCPv6: %w", err)
 	}
 	d := &DHCP{
-		conn: conn, to: netip.AddrPortFrom(servers.WithZone(device), serverPort),
+		conn: conn, to: netip.AddrPortFrom(servers.WithZone(zone), serverPort),
 		messages: make(chan []byte, 8), done: make(chan struct{}),
 	}
 	go d.receive()

@@ -1,7 +1,9 @@
 package netconf
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 )
 
@@ -252,7 +254,11 @@ func (c Sysctl) Look(s System) (string, error) { return s.Sysctl(c.Key) }
 
 // Restore implements keeper. A value that somebody has set meanwhile stays.
 func (c Sysctl) Restore(s System, was string) error {
-	if now, err := s.Sysctl(c.Key); err != nil || now != c.Value || was == c.Value {
+	now, err := s.Sysctl(c.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its interface is gone
+	}
+	if err != nil || now != c.Value || was == c.Value {
 		return err
 	}
 	return s.SetSysctl(c.Key, was)
@@ -268,5 +274,8 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
+	if e.Route.Table != 0 {
+		return fmt.Sprintf("another such route is there already in table %d, by %s; give the uplink another table", e.Route.Table, e.Device)
+	}
 	return fmt.Sprintf("another such route is there already, by %s; give the uplink another metric", e.Device)
 }

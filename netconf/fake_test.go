@@ -3,6 +3,7 @@ package netconf_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"slices"
@@ -232,7 +233,7 @@ func (f *fake) Sysctl(key string) (string, error) {
 	if v, ok := f.sysctls[key]; ok {
 		return v, nil
 	}
-	return "", fmt.Errorf("%s: no such file", key)
+	return "", fmt.Errorf("%s: %w", key, fs.ErrNotExist)
 }
 
 func (f *fake) SetSysctl(key, value string) error {

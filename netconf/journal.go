@@ -89,6 +89,9 @@ func (j *Journal) load() error {
 			if r.Was != nil {
 				e.was = *r.Was
 			}
+			if old, ok := j.replaced(e.key); ok { // there was no time to write that down
+				j.applied.remove(old.key)
+			}
 			j.applied.add(e)
 		}
 	}
@@ -204,7 +207,7 @@ func (j *Journal) make(k key) error {
 	if err := j.write(e, false); err != nil {
 		return err
 	}
-	if err := k.change.Do(j.system); err != nil {
+	if err := e.do(j.system); err != nil {
 		return errors.Join(fmt.Errorf("%v: %w", k.change, err), j.write(e, true))
 	}
 	j.applied.add(e)
@@ -231,8 +234,13 @@ func (j *Journal) verify(k key) error {
 	if j.seen[k] {
 		return nil
 	}
-	if err := k.change.Do(j.system); err != nil {
-		return fmt.Errorf("%v: %w", k.change, err)
+	for _, e := range j.applied.of(k.owner) {
+		if e.key != k {
+			continue
+		}
+		if err := e.do(j.system); err != nil {
+			return fmt.Errorf("%v: %w", k.change, err)
+		}
 	}
 	j.seen[k] = true
 	return nil
@@ -306,7 +314,7 @@ func (j *Journal) Redo(owner string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range j.applied.of(owner) {
-		if err := e.change.Do(j.system); err != nil {
+		if err := e.do(j.system); err != nil {
 			return fmt.Errorf("%v: %w", e.change, err)
 		}
 	}

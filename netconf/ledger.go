@@ -17,6 +17,14 @@ type entry struct {
 	was string // what a keeper has seen before the change was made
 }
 
+// do makes the change, unless somebody else has made what it would.
+func (e entry) do(s System) error {
+	if e.was == foreign {
+		return nil
+	}
+	return e.change.Do(s)
+}
+
 // ledger holds the changes in force. Each owner's are in the order in which they
 // were made.
 type ledger struct {

@@ -189,7 +189,8 @@ func address(a Address) *netlink.Addr {
 		n.Flags = unix.IFA_F_NODAD
 	}
 	if a.Deprecated {
-		n.ValidLft, n.PreferedLft = math.MaxUint32, 0
+		forever := uint32(math.MaxUint32) // on 32 bits an int cannot hold it, and the address stays preferred
+		n.ValidLft, n.PreferedLft = int(forever), 0
 	}
 	if a.Address.Addr().IsLinkLocalUnicast() {
 		n.Scope = unix.RT_SCOPE_LINK

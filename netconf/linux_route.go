@@ -35,7 +35,10 @@ func conflict(r *netlink.Route, want Route) error {
 	other := "another device"
 	for _, t := range there {
 		if t.Type == r.Type && t.Protocol == protocolOurs && (t.LinkIndex == r.LinkIndex || r.Type == unix.RTN_UNREACHABLE) {
-			return nil
+			if t.Src.Equal(r.Src) {
+				return nil
+			}
+			return netlink.RouteReplace(r)
 		}
 		if link, err := netlink.LinkByIndex(t.LinkIndex); err == nil {
 			other = link.Attrs().Name

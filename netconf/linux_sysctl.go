@@ -23,7 +23,7 @@ func (l Linux) SetSysctl(key, value string) error {
 	}
 	err := os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0)
 	if errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("%w; /proc/sys is read-only here, so it has to be set outside: sysctl -w %s=%s", err, strings.ReplaceAll(key, "/", "."), value)
+		return fmt.Errorf("%w; /proc/sys is read-only here, so it has to be set outside: echo %s > /proc/sys/%s", err, value, key)
 	}
 	return err
 }

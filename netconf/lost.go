@@ -63,7 +63,7 @@ func (j *Journal) Mend(l Lost, may func(Change) bool) ([]Mended, error) {
 	var failed []error
 	for _, e := range j.applied.all() {
 		c, ok := e.change.(there)
-		if !ok || !l.is(c) {
+		if !ok || !l.is(c) || e.was == foreign {
 			continue
 		}
 		if there, err := c.There(j.system); there || err != nil || !may(c) {

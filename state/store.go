@@ -270,7 +270,9 @@ func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.S
 	if boot != s.boot {
 		for _, list := range v.Prefixes {
 			for i := range list {
-				list[i].Until += now - max(clock.Sub(v.Clock), 0) - v.At
+				if list[i].Until != lan.Forever {
+					list[i].Until += now - max(clock.Sub(v.Clock), 0) - v.At
+				}
 			}
 		}
 	}

@@ -63,6 +63,7 @@ func (u *uplink) tidy() {
 	if err := u.s.journal.Apply(u.cfg.Name, want); err != nil {
 		u.log.Warnf("left over from an earlier run: %v", err)
 	}
+	u.leaveAsides()
 	if !u.wanted {
 		u.undoAsides()
 	}

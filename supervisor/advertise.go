@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
+	"pppoectl/configs"
 	"pppoectl/lan"
 	"pppoectl/line"
 	"pppoectl/state"
@@ -21,6 +23,7 @@ type advertising struct {
 	mu    sync.Mutex
 	lans  map[string]*advertised
 	known map[string][]lan.Stale // what hosts may have, by interface
+	ended bool                   // nothing is to be said any more
 }
 
 // advertised is one LAN. Its goroutine owns the advertiser.
@@ -42,13 +45,16 @@ func newAdvertising(s *Supervisor) *advertising {
 	return a
 }
 
-// resume goes on telling LANs of an earlier run that their prefixes are stale.
-func (a *advertising) resume() {
+// resume goes on telling LANs of an earlier run that their prefixes are stale, but
+// for those whose uplinks will tell of them.
+func (a *advertising) resume(uplinks []configs.Uplink) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, list := range a.known {
-		if len(list) > 0 && a.lans[name] == nil {
-			a.start(name)
+		ours := func(l configs.LAN) bool { return l.Interface == name && l.Advertise }
+		later := slices.ContainsFunc(uplinks, func(u configs.Uplink) bool { return slices.ContainsFunc(u.LAN, ours) })
+		if len(list) > 0 && !later && a.lans[name] == nil {
+			a.start(name, lan.Config{})
 		}
 	}
 }
@@ -57,12 +63,19 @@ func (a *advertising) resume() {
 func (a *advertising) tell(name, uplink string, c *lan.Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.ended {
+		return
+	}
 	l := a.lans[name]
 	if l == nil {
-		if c == nil {
+		if c == nil && len(a.known[name]) == 0 {
 			return
 		}
-		l = a.start(name)
+		first := lan.Config{}
+		if c != nil {
+			first = *c
+		}
+		l = a.start(name, first)
 	}
 	if c == nil {
 		delete(l.parts, uplink)
@@ -76,14 +89,15 @@ func (a *advertising) tell(name, uplink string, c *lan.Config) {
 	l.config <- lan.Merge(l.parts)
 }
 
-func (a *advertising) start(name string) *advertised {
+// start begins to speak for a LAN, of something that is to be told first.
+func (a *advertising) start(name string, first lan.Config) *advertised {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &advertised{
 		parts: map[string]lan.Config{}, config: make(chan lan.Config, 1), cancel: cancel,
 		final: make(chan struct{}), done: make(chan struct{}),
 	}
 	a.lans[name] = l
-	r := &announcer{a: a, l: l, name: name, known: a.known[name]}
+	r := &announcer{a: a, l: l, name: name, known: a.known[name], config: first}
 	go r.run(ctx)
 	return l
 }
@@ -92,7 +106,7 @@ func (a *advertising) start(name string) *advertised {
 func (a *advertising) end(goodbye bool) {
 	a.mu.Lock()
 	all := maps.Clone(a.lans)
-	clear(a.lans)
+	a.ended = true
 	a.mu.Unlock()
 	for _, l := range all {
 		if goodbye {
@@ -125,7 +139,7 @@ type announcer struct {
 	name       string
 	known      []lan.Stale
 	advertiser *lan.Advertiser // nil until the interface is there
-	config     *lan.Config     // the last one; nil: none yet
+	config     lan.Config      // the last one
 	socket     Advertisements  // nil: it could not be opened yet
 	ifi        net.Interface
 	up         bool
@@ -158,7 +172,7 @@ func (r *announcer) run(ctx context.Context) {
 		case s := <-follow:
 			r.changed(s)
 		case c := <-r.l.config:
-			r.config = &c
+			r.config = c
 			r.step(lan.Input{Config: &c})
 		case host := <-asked:
 			r.step(lan.Input{Asked: host})
@@ -203,12 +217,9 @@ func (r *announcer) changed(s line.Status) {
 	if r.advertiser == nil || other {
 		known := r.known
 		if r.advertiser != nil {
-			known = r.advertiser.Known(r.now())
+			known = r.advertiser.Known()
 		}
-		r.advertiser = lan.NewAdvertiser(s.Interface.HardwareAddr, known, rand.New(r.a.s.env.Random))
-		if r.config != nil {
-			r.step(lan.Input{Config: r.config})
-		}
+		r.advertiser = lan.NewAdvertiser(r.now(), s.Interface.HardwareAddr, known, rand.New(r.a.s.env.Random))
 	}
 	r.open()
 }
@@ -228,6 +239,7 @@ func (r *announcer) open() {
 		return
 	}
 	r.socket, r.failed = socket, ""
+	r.step(lan.Input{Config: &r.config})
 	r.step(lan.Input{Restart: true})
 }
 
@@ -238,31 +250,28 @@ func (r *announcer) closeSocket() {
 	}
 }
 
+// step does nothing while there is nobody to hear it.
 func (r *announcer) step(in lan.Input) {
-	if r.advertiser == nil {
+	if r.advertiser == nil || r.socket == nil {
 		return
 	}
 	out := r.advertiser.Step(r.now(), in)
 	r.deadline = out.Deadline
 	if out.Changed {
-		r.a.remember(r.name, r.advertiser.Known(r.now()))
+		r.a.remember(r.name, r.advertiser.Known())
 	}
 	for _, m := range out.Messages {
-		if r.socket == nil {
-			break
-		}
-		if err := r.socket.Send(m); err != nil {
-			r.a.s.log.WithField("lan", r.name).Debugf("router advertisement: %v", err)
+		err := r.socket.Send(m)
+		if err != nil && r.failed != err.Error() {
+			r.a.s.log.WithField("lan", r.name).Warnf("router advertisement: %v", err)
+			r.failed = err.Error()
 		}
 	}
 }
 
 // finish says goodbye.
 func (r *announcer) finish() {
-	if r.advertiser == nil || r.advertiser.Idle() {
-		return
+	if r.advertiser != nil && !r.advertiser.Idle() {
+		r.step(lan.Input{Final: true})
 	}
-	known := r.advertiser.Known(r.now())
-	r.step(lan.Input{Final: true})
-	r.a.remember(r.name, known)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -30,6 +31,8 @@ const asidePrefix = "aside:"
 
 func (u *uplink) asideOwner(what string) string { return asidePrefix + u.cfg.Name + ":" + what }
 
+func (u *uplink) lanOwner(lan string) string { return u.asideOwner("lan:" + lan) }
+
 // asideOf returns the uplink that an owner in the journal belongs to.
 func asideOf(owner string) (string, bool) {
 	rest, ok := strings.CutPrefix(owner, asidePrefix)
@@ -51,7 +54,7 @@ func (u *uplink) asides() []aside {
 		list = append(list, aside{u.asideOwner("resolved"), "name servers", u.resolved()})
 	}
 	for i, l := range u.cfg.LAN {
-		list = append(list, aside{u.asideOwner(l.Interface), "LAN " + l.Interface, u.lanChanges(i)})
+		list = append(list, aside{u.lanOwner(l.Interface), "LAN " + l.Interface, u.lanChanges(i)})
 	}
 	return list
 }
@@ -71,16 +74,20 @@ func (u *uplink) forwarding() []netconf.Change {
 	var changes []netconf.Change
 	for _, c := range u.s.journal.Applied(owner) {
 		if s, ok := c.(netconf.Sysctl); ok && s.Key != forwarding6 {
-			changes = append(changes, c)
+			if _, err := u.s.env.System.Sysctl(s.Key); err == nil { // else its interface is gone
+				changes = append(changes, c)
+			}
 		}
 	}
-	if len(changes) == 0 {
-		advertised, err := u.s.env.System.Advertised()
-		if err != nil {
-			u.log.Warnf("interfaces with router advertisements: %v", err)
-		}
-		for _, name := range advertised {
-			changes = append(changes, netconf.Sysctl{Key: fmt.Sprintf(acceptRA, name), Value: "2"})
+	advertised, err := u.s.env.System.Advertised()
+	if err != nil {
+		u.log.Warnf("interfaces with router advertisements: %v", err)
+	}
+	for _, name := range append(advertised, u.cfg.Interface) {
+		c := netconf.Sysctl{Key: fmt.Sprintf(acceptRA, name), Value: "2"}
+		// Where it is 0, another program takes them.
+		if now, err := u.s.env.System.Sysctl(c.Key); err == nil && now == "1" && !slices.Contains(changes, netconf.Change(c)) {
+			changes = append(changes, c)
 		}
 	}
 	return append(changes, netconf.Sysctl{Key: forwarding6, Value: "1"})
@@ -102,6 +109,7 @@ func (u *uplink) lanChanges(n int) []netconf.Change {
 // configureAsides makes the rest of the system look as it should. What fails is
 // told, and tried again.
 func (u *uplink) configureAsides() {
+	u.asideAt = 0
 	u.advertise()
 	for _, a := range u.asides() {
 		u.asideDone(a.owner, a.what, u.s.journal.Apply(a.owner, a.changes))
@@ -115,7 +123,7 @@ func (u *uplink) asideDone(owner, what string, err error) {
 		delete(u.asideErrors, owner)
 		return
 	}
-	u.againAt = u.s.env.Now() + systemRetry
+	u.asideAt = u.s.env.Now() + systemRetry
 	if u.asideErrors[owner] == err.Error() {
 		return
 	}
@@ -167,8 +175,9 @@ func (u *uplink) advertise() {
 			continue
 		}
 		c := lan.Config{
-			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && u.cfg.DefaultRoute,
-			MTU:    u.addrs.mtu, DNS: lease.Told.DNS, Domains: lease.Told.Domains,
+			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && (u.cfg.DefaultRoute || u.cfg.SourceRoute),
+			MTU:    u.addrs.mtu, Domains: lease.Told.Domains,
+			DNS: slices.DeleteFunc(slices.Clone(lease.Told.DNS), netip.Addr.IsLinkLocalUnicast), // those are of the uplink
 		}
 		for _, p := range lease.Prefixes {
 			c.Routes = append(c.Routes, lan.Prefix{Prefix: p.Prefix, PreferredUntil: p.PreferredUntil, ValidUntil: p.ValidUntil})
@@ -176,6 +185,7 @@ func (u *uplink) advertise() {
 				c.Prefixes = append(c.Prefixes, lan.Prefix{Prefix: subnet, PreferredUntil: p.PreferredUntil, ValidUntil: p.ValidUntil})
 			}
 		}
+		c.Router = c.Router && len(c.Prefixes) > 0
 		u.s.lans.tell(l.Interface, u.cfg.Name, &c)
 	}
 }
@@ -213,18 +223,26 @@ func (u *uplink) followLANs(ctx context.Context) <-chan lanStatus {
 // lanChanged puts back what the kernel has dropped because a LAN's interface was
 // set down, or made anew.
 func (u *uplink) lanChanged(l lanStatus) {
-	owner := u.asideOwner(l.name)
+	owner := u.lanOwner(l.name)
 	was := u.lanUp[l.name]
-	u.lanUp[l.name] = l.status.Exists && l.status.Up
-	switch {
-	case !l.status.Exists:
+	now := lanIs{l.status.Interface.Index, l.status.Exists && l.status.Up}
+	u.lanUp[l.name] = now
+	if !l.status.Exists || was.index != 0 && was.index != now.index {
 		if err := u.s.journal.Forget(owner); err != nil {
 			u.log.Errorf("%v", err)
 		}
-	case u.lanUp[l.name] && !was:
+	}
+	if l.status.Exists && now.up && now != was {
 		if err := u.s.journal.Redo(owner); err != nil {
 			u.log.Warnf("%v", err)
 		}
 		u.refreshAsides()
+		u.describe()
 	}
+}
+
+// lanIs is what was last seen of a LAN's interface.
+type lanIs struct {
+	index int
+	up    bool
 }

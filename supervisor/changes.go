@@ -38,6 +38,14 @@ var (
 	everywhere6 = netip.MustParsePrefix("::/0")
 )
 
+// place is where a route stands: in a table, with others to the same destination.
+type place struct {
+	table int
+	to    netip.Prefix
+}
+
+func placeOf(r netconf.Route) place { return place{r.Table, r.Destination} }
+
 // plan gathers what the system should look like for an uplink.
 type plan struct {
 	u       *uplink
@@ -126,7 +134,7 @@ func (p *plan) ipv6(up bool) {
 // defaultRoute adds the main table's default route.
 func (p *plan) defaultRoute(to netip.Prefix, source netip.Addr, up bool) {
 	u := p.u
-	if !u.cfg.DefaultRoute || u.noRoute[to] {
+	if !u.cfg.DefaultRoute || u.noRoute[place{0, to}] {
 		return
 	}
 	metric := u.cfg.Metric
@@ -148,7 +156,7 @@ func (p *plan) source(from netip.Prefix, up bool) {
 	}
 	if !p.sourced[from.Addr().Is6()] {
 		p.sourced[from.Addr().Is6()] = true
-		if up {
+		if up && !u.noRoute[place{u.cfg.Table, to}] {
 			p.add(netconf.Route{Device: u.cfg.Ifname, Destination: to, Metric: u.cfg.Metric, Table: u.cfg.Table})
 		}
 		p.add(netconf.Route{Destination: to, Metric: lastMetric, Table: u.cfg.Table})

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"pppoectl/cause"
@@ -20,14 +19,14 @@ func (u *uplink) configure() error {
 	for {
 		err := u.s.journal.Apply(u.cfg.Name, u.changes())
 		var conflict *netconf.ConflictError
-		if !errors.As(err, &conflict) || u.noRoute[conflict.Route.Destination] {
+		if !errors.As(err, &conflict) || u.noRoute[placeOf(conflict.Route)] {
 			return err
 		}
 		if u.noRoute == nil {
-			u.noRoute = map[netip.Prefix]bool{}
+			u.noRoute = map[place]bool{}
 		}
-		u.noRoute[conflict.Route.Destination] = true
-		u.tell("no_route", cause.None, fmt.Sprintf("%s: no default route %v: %v", u.cfg.Name, conflict.Route.Destination, err), "")
+		u.noRoute[placeOf(conflict.Route)] = true
+		u.tell("no_route", cause.None, fmt.Sprintf("%s: no route %v: %v", u.cfg.Name, conflict.Route.Destination, err), "")
 	}
 }
 
@@ -75,8 +74,7 @@ func (u *uplink) again() {
 	if u.port == nil && u.line.Carrier {
 		u.carrierBack()
 	}
-	if u.port == nil && u.line.Carrier || u.idle() {
-		u.refreshAsides()
+	if u.port == nil || u.idle() {
 		return
 	}
 	u.refresh()

@@ -73,7 +73,7 @@ func (u *uplink) awaitsPrefix() bool {
 // startDelegation asks for a prefix on a link that has come up.
 func (u *uplink) startDelegation() {
 	info := u.machine.Info()
-	if u.pd.client == nil || info.IPv6 == nil || u.pd.socket != nil {
+	if u.pd.client == nil || info.IPv6 == nil || u.pd.socket != nil || u.port == nil {
 		return
 	}
 	socket, err := u.s.env.OpenDHCP(u.cfg.Ifname, info.IPv6.Local)

@@ -141,7 +141,7 @@ func (u *uplink) composePrefixes(v *control.Uplink) {
 		})
 	}
 	for i, l := range u.cfg.LAN {
-		n := control.LAN{Interface: l.Interface, Error: u.asideErrors[u.asideOwner(l.Interface)]}
+		n := control.LAN{Interface: l.Interface, Error: u.asideErrors[u.lanOwner(l.Interface)]}
 		changes := u.lanChanges(i)
 		for _, c := range changes {
 			a := c.(netconf.Address)

@@ -112,7 +112,7 @@ func (s *Supervisor) Start(names []string) {
 		s.start(u, wanted, len(names) > 0)
 	}
 	s.sweep()
-	s.lans.resume()
+	s.lans.resume(s.cfg.Uplinks)
 	if s.env.Lost != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.unmend = cancel

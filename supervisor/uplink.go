@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -51,19 +50,20 @@ type uplink struct {
 	deviceUp bool // somebody, we most likely, has set it up
 	path     dataplane.Path
 	pathFor  dataplane.Session
-	carryAt  time.Duration         // when to try for a data path again, since boot; 0: no need
-	carried  time.Duration         // when the data path was opened
-	againAt  time.Duration         // when to try again what the system has refused, since boot; 0: no need
-	broken   error                 // why the system is not as it should be; nil if it is
-	noRoute  map[netip.Prefix]bool // a default route that another's is in the way of
-	saves    timer.Limiter         // of the session on disk
-	moving   bool                  // to another station's address: no dial, no tear-down meanwhile
+	carryAt  time.Duration  // when to try for a data path again, since boot; 0: no need
+	carried  time.Duration  // when the data path was opened
+	againAt  time.Duration  // when to try again what the system has refused, since boot; 0: no need
+	broken   error          // why the system is not as it should be; nil if it is
+	noRoute  map[place]bool // a default route that another's is in the way of
+	saves    timer.Limiter  // of the session on disk
+	moving   bool           // to another station's address: no dial, no tear-down meanwhile
 	addrs    addresses
 	pd       delegation
 
 	lans        <-chan lanStatus  // of the LANs' interfaces
 	unfollow    func()            // ends that
-	lanUp       map[string]bool   // interfaces that somebody has set up
+	lanUp       map[string]lanIs  // what was last seen of their interfaces
+	asideAt     time.Duration     // when to try again what was refused beside, since boot; 0: no need
 	asideErrors map[string]string // what was told, by owner
 	described   []string          // what was done to the system
 
@@ -114,7 +114,7 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 	u := &uplink{
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
 		log:   s.log.WithField("uplink", cfg.Name),
-		lanUp: map[string]bool{}, asideErrors: map[string]string{},
+		lanUp: map[string]lanIs{}, asideErrors: map[string]string{},
 		turn: make(chan struct{}, 1), orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.pd = u.newDelegation()
@@ -227,7 +227,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.pd.deadline, u.pd.hangAt)
+	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -318,6 +318,11 @@ func (u *uplink) tick() {
 	}
 	if u.againAt != 0 && u.s.env.Now() >= u.againAt {
 		u.again()
+	}
+	if u.asideAt != 0 && u.s.env.Now() >= u.asideAt {
+		u.asideAt = 0
+		u.refreshAsides()
+		u.describe()
 	}
 	if u.pd.deadline != 0 && u.s.env.Now() >= u.pd.deadline {
 		u.stepDHCP(dhcpv6.Input{})
