@@ -69,6 +69,9 @@ func (l *loader) tables(uplinks []Uplink) {
 // prefix reads what prefix delegation is to ask for.
 func (l *loader) prefix(u *Uplink, r *rawPrefix) {
 	u.Prefix.DUID = LinkLayerDUID
+	if u.DefaultRoute && slices.Contains(u.Families, session.IPv6) && (r == nil || !r.Request) {
+		l.warn("prefix", "is not asked for: the line has link-local addresses only, and nothing comes back to any other; prefix: {request: true} asks")
+	}
 	if r == nil {
 		return
 	}

@@ -98,7 +98,7 @@ func TestDemoTellsItsStory(t *testing.T) {
 	for _, want := range []string{
 		`"BAS-TOKYO"`, "bizf is usable after", "bizf6 is usable after", "ping 198.51.100.1:", "%bizf6:", "you are 203.0.113.7",
 		"fletsim do drop user@bizf.example.jp", "it has lost ours", "bizf is up again", "bizf6 is up again",
-		"the router's interfaces: lo eth1\n", "Done; nothing is left behind.",
+		"the router's interfaces: lo eth1 lan0\n", "Done; nothing is left behind.",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q", want)

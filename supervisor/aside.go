@@ -110,11 +110,11 @@ func (u *uplink) lanChanges(n int) []netconf.Change {
 // told, and tried again.
 func (u *uplink) configureAsides() {
 	u.asideAt = 0
-	u.advertise()
 	for _, a := range u.asides() {
 		u.asideDone(a.owner, a.what, u.s.journal.Apply(a.owner, a.changes))
 	}
 	u.asideDone(u.asideOwner("file"), "name servers", u.writeServers(u.knownServers()))
+	u.advertise() // what is there by now
 }
 
 // asideDone notes whether a part of the system is as it should be.

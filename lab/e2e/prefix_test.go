@@ -176,7 +176,7 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 	// Another prefix: the old one is deprecated on the LAN within seconds.
 	ac.kill()
 	b := r.script("", "2001:db8:100::", "2001:db8:200::")
-	ac = r.boot(b)
+	r.boot(b)
 	r.await("bizf6", 40*time.Second, "up with another prefix", func(u control.Uplink) bool {
 		return u.State == control.Up && u.IPv6 != nil && len(u.IPv6.Prefixes) > 0 && u.IPv6.Prefixes[0].Prefix == "2001:db8:200::/56"
 	})
