@@ -50,6 +50,7 @@ type Uplink struct {
 
 	Address    netip.Addr // fixed IPv4 address; invalid: asked for
 	Unnumbered bool       // no IPv4 address at all
+	Block      Block      // routed to the session besides
 	RequestDNS bool
 	WriteDNS   string // where name servers go: empty, ToResolved, or a file
 	Identifier Identifier
@@ -67,6 +68,13 @@ type Uplink struct {
 	EchoInterval time.Duration // 0: no echoes
 	EchoFailures int
 	DeadAfter    time.Duration
+}
+
+// Block is a part of the IPv4 Internet that the ISP routes to the session.
+type Block struct {
+	Prefix    netip.Prefix // invalid: none
+	Host      netip.Addr   // our address in it
+	Interface string       // the LAN that has it; empty: none, Host alone is used
 }
 
 // Prefix says what to ask for by DHCPv6 prefix delegation.

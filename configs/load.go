@@ -304,6 +304,7 @@ func (l *loader) addressing(u *Uplink, r *rawUplink) {
 	if r.Address != "" && !has4 && len(u.Families) > 0 {
 		l.wrong("address", "needs ipv4 among the families")
 	}
+	l.block(u, r.Block)
 	if r.DNS != nil {
 		u.RequestDNS = r.DNS.Request == nil || *r.DNS.Request
 		switch w := r.DNS.Write; {
@@ -325,6 +326,36 @@ func (l *loader) addressing(u *Uplink, r *rawUplink) {
 			l.wrong("interface-id", "%v; or random, or mac", err)
 		}
 		u.Identifier = Identifier{FixedIdentifier, id}
+	}
+}
+
+// block reads which addresses the ISP routes to the session: those of a contract
+// for eight or sixteen.
+func (l *loader) block(u *Uplink, r *rawBlock) {
+	if r == nil {
+		return
+	}
+	p, err := netip.ParsePrefix(r.Prefix)
+	if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() < 8 {
+		l.wrong("block.prefix", "%q is no IPv4 prefix such as 60.32.85.216/29", r.Prefix)
+		return
+	}
+	u.Block = Block{Prefix: p, Interface: r.Interface}
+	u.Block.Host, err = netip.ParseAddr(r.Host)
+	if r.Host == "" {
+		u.Block.Host, err = p.Addr().Next(), nil
+	}
+	if err != nil || !p.Contains(u.Block.Host) {
+		l.wrong("block.host", "%q is no address in %v", r.Host, p)
+	}
+	switch {
+	case r.Interface != "" && !deviceName.MatchString(r.Interface):
+		l.wrong("block.interface", "%q is no name of a network device", r.Interface)
+	case r.Interface == u.Interface || r.Interface == u.Ifname:
+		l.wrong("block.interface", "%q is the line, not a LAN", r.Interface)
+	}
+	if !slices.Contains(u.Families, session.IPv4) && len(u.Families) > 0 {
+		l.wrong("block", "needs ipv4 among the families")
 	}
 }
 

@@ -46,6 +46,7 @@ var needs = map[string]struct {
 	"ac-name":       {Nothing, func(u *Uplink) any { return u.Want.ACName }},
 	"ac-mac":        {Nothing, func(u *Uplink) any { return u.Want.AC }},
 	"address":       {Renegotiate, func(u *Uplink) any { return [2]any{u.Address, u.Unnumbered} }},
+	"block":         {Reconfigure, func(u *Uplink) any { return u.Block }},
 	"dns.request":   {Renegotiate, func(u *Uplink) any { return u.RequestDNS }},
 	"dns.write":     {Reconfigure, func(u *Uplink) any { return u.WriteDNS }},
 	"interface-id":  {Renegotiate, func(u *Uplink) any { return u.Identifier }},

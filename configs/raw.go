@@ -41,6 +41,7 @@ type rawUplink struct {
 	ACName       string         `mapstructure:"ac-name"`
 	ACMAC        string         `mapstructure:"ac-mac"`
 	Address      string         `mapstructure:"address"`
+	Block        *rawBlock      `mapstructure:"block"`
 	DNS          *rawDNS        `mapstructure:"dns"`
 	InterfaceID  string         `mapstructure:"interface-id"`
 	DefaultRoute bool           `mapstructure:"default-route"`
@@ -53,6 +54,12 @@ type rawUplink struct {
 	DeadAfter    *time.Duration `mapstructure:"dead-after"`
 	Prefix       *rawPrefix     `mapstructure:"prefix"`
 	LAN          []rawLAN       `mapstructure:"lan"`
+}
+
+type rawBlock struct {
+	Prefix    string `mapstructure:"prefix"`
+	Host      string `mapstructure:"host"`
+	Interface string `mapstructure:"interface"`
 }
 
 type rawDNS struct {

@@ -65,7 +65,7 @@ func TestReferenceParses(t *testing.T) {
 // What the reference says in comments must be true as well.
 func TestReferenceParsesWithItsExamplesTakenIn(t *testing.T) {
 	text := configs.Reference
-	for _, key := range []string{"ac-mac", "address", "table", "lan", "firewall"} {
+	for _, key := range []string{"ac-mac", "address", "block", "table", "lan", "firewall"} {
 		if !strings.Contains(text, "# "+key+":") {
 			t.Fatalf("the reference does not mention %s", key)
 		}

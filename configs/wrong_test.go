@@ -72,6 +72,8 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"LAN without a prefix", good + "    lan: [{interface: eth0}]\n", `FILE: uplinks.bizf6.lan: needs prefix: {request: true}`},
 		{"the line as LAN", good + "    prefix: {request: true}\n    lan: [{interface: eth1}]\n", `FILE: uplinks.bizf6.lan[0].interface: "eth1" is the line, not a LAN`},
 		{"one subnet twice", good + "    prefix: {request: true}\n    lan: [{interface: eth0}, {interface: eth2}]\n", `FILE: uplinks.bizf6.lan[1].subnet: 0 is that of lan[0] already`},
+		{"a block of IPv6", good + "    block: {prefix: \"2001:db8::/56\"}\n", `FILE: uplinks.bizf6.block.prefix: "2001:db8::/56" is no IPv4 prefix such as 60.32.85.216/29`},
+		{"a host outside of the block", good + "    block: {prefix: 60.32.85.216/29, host: 60.32.85.1}\n", "FILE: uplinks.bizf6.block.host: \"60.32.85.1\" is no address in 60.32.85.216/29\nFILE: uplinks.bizf6.block: needs ipv4 among the families"},
 		{"one interface twice", good + "    prefix: {request: true}\n    lan: [{interface: eth0}, {interface: eth0, subnet: 1}]\n", `FILE: uplinks.bizf6.lan[1].interface: "eth0" is that of lan[0] already`},
 		{"no host", good + "    prefix: {request: true}\n    lan: [{interface: eth0, host: \"2001:db8::1\"}]\n", `FILE: uplinks.bizf6.lan[0].host: "2001:db8::1" is no host part of an IPv6 address, such as ::1`},
 		{"a table of the kernel", good + "    table: 254\n", `FILE: uplinks.bizf6.table: 254 is not between 1 and 2147483647, or is one of the kernel's own (253 to 255)`},

@@ -46,9 +46,16 @@ func (u *uplink) asides() []aside {
 	if len(u.cfg.LAN) > 0 {
 		list = append(list, aside{u.asideOwner("forwarding"), "forwarding of IPv6", u.forwarding()})
 	}
-	if u.cfg.NAT {
+	if u.cfg.NAT && u.cfg.Block.Interface == "" {
 		forwarding := []netconf.Change{netconf.Sysctl{Key: forwarding4, Value: "1"}}
 		list = append(list, aside{u.asideOwner("forwarding4"), "forwarding of IPv4", forwarding})
+	}
+	if b := u.cfg.Block; b.Interface != "" && u.addrs.ipv4 != nil {
+		address := netconf.Address{Device: b.Interface, Address: netip.PrefixFrom(b.Host, b.Prefix.Bits())}
+		list = append(list,
+			aside{u.asideOwner("block"), "LAN " + b.Interface, []netconf.Change{address}},
+			aside{u.asideOwner("forwarding4"), "forwarding of IPv4", []netconf.Change{netconf.Sysctl{Key: forwarding4, Value: "1"}}},
+		)
 	}
 	if u.cfg.WriteDNS == configs.ToResolved {
 		list = append(list, aside{u.asideOwner("resolved"), "name servers", u.resolved()})
@@ -199,15 +206,22 @@ type lanStatus struct {
 // followLANs tells of all LAN interfaces of the uplink until ctx is done.
 func (u *uplink) followLANs(ctx context.Context) <-chan lanStatus {
 	all := make(chan lanStatus)
+	names := map[string]bool{}
 	for _, l := range u.cfg.LAN {
-		follow, end := u.s.env.Follow(l.Interface)
+		names[l.Interface] = true
+	}
+	if b := u.cfg.Block.Interface; b != "" {
+		names[b] = true
+	}
+	for name := range names {
+		follow, end := u.s.env.Follow(name)
 		go func() {
 			defer end()
 			for {
 				select {
 				case s := <-follow:
 					select {
-					case all <- lanStatus{l.Interface, s}:
+					case all <- lanStatus{name, s}:
 					case <-ctx.Done():
 						return
 					}
@@ -223,18 +237,25 @@ func (u *uplink) followLANs(ctx context.Context) <-chan lanStatus {
 // lanChanged puts back what the kernel has dropped because a LAN's interface was
 // set down, or made anew.
 func (u *uplink) lanChanged(l lanStatus) {
-	owner := u.lanOwner(l.name)
+	owners := []string{u.lanOwner(l.name)}
+	if l.name == u.cfg.Block.Interface {
+		owners = append(owners, u.asideOwner("block"))
+	}
 	was := u.lanUp[l.name]
 	now := lanIs{l.status.Interface.Index, l.status.Exists && l.status.Up}
 	u.lanUp[l.name] = now
 	if !l.status.Exists || was.index != 0 && was.index != now.index {
-		if err := u.s.journal.Forget(owner); err != nil {
-			u.log.Errorf("%v", err)
+		for _, owner := range owners {
+			if err := u.s.journal.Forget(owner); err != nil {
+				u.log.Errorf("%v", err)
+			}
 		}
 	}
 	if l.status.Exists && now.up && now != was {
-		if err := u.s.journal.Redo(owner); err != nil {
-			u.log.Warnf("%v", err)
+		for _, owner := range owners {
+			if err := u.s.journal.Redo(owner); err != nil {
+				u.log.Warnf("%v", err)
+			}
 		}
 		u.refreshAsides()
 		u.describe()

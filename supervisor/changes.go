@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"pppoectl/lan"
@@ -89,6 +90,7 @@ func (p *plan) firewall() {
 	p.add(netconf.Firewall{
 		Table: netconf.FirewallTable(u.cfg.Name), Device: u.cfg.Ifname, Filter: u.cfg.Firewall,
 		Prefixes: strings.Join(inside, " "), Masquerade: u.cfg.NAT,
+		Block: u.cfg.Block.Prefix,
 	})
 }
 
@@ -100,7 +102,40 @@ func (p *plan) ipv4(up bool) {
 		p.add(netconf.Address{Device: p.u.cfg.Ifname, Address: netip.PrefixFrom(source, 32), Peer: v.Peer})
 		p.source(netip.PrefixFrom(source, 32), up)
 	}
+	if b := p.u.cfg.Block; b.Prefix.IsValid() {
+		if !source.IsValid() {
+			source = b.Host
+		}
+		p.add(
+			netconf.Route{Destination: b.Prefix, Metric: lastMetric}, // what no LAN has does not go back to the ISP
+			netconf.Address{Device: loopback, Address: netip.PrefixFrom(b.Host, 32)},
+		)
+		p.source(b.Prefix, up)
+	}
+	p.looseFilter()
 	p.defaultRoute(everywhere4, source, up)
+}
+
+// loopback has addresses that belong to no link.
+const loopback = "lo"
+
+// looseFilter keeps the kernel from dropping what comes by an uplink that answers
+// would not leave by: without routes by source, that is for others to see to.
+func (p *plan) looseFilter() {
+	const strict, loose = "1", "2"
+	if p.u.cfg.SourceRoute {
+		return
+	}
+	c := netconf.Sysctl{Key: "net/ipv4/conf/" + p.u.cfg.Ifname + "/rp_filter", Value: loose}
+	for _, device := range []string{"all", p.u.cfg.Ifname} { // the higher of both counts
+		if now, err := p.u.s.env.System.Sysctl("net/ipv4/conf/" + device + "/rp_filter"); err == nil && now == strict {
+			p.add(c)
+			return
+		}
+	}
+	if slices.Contains(p.u.s.journal.Applied(p.u.cfg.Name), netconf.Change(c)) {
+		p.add(c)
+	}
 }
 
 // ipv6 adds what belongs to the delegated prefixes, also while there is no

@@ -32,7 +32,7 @@ func (u *uplink) reconfigure(cfg configs.Uplink) {
 
 // changeLANs follows the interfaces of another list of LANs.
 func (u *uplink) changeLANs(old configs.Uplink) {
-	if reflect.DeepEqual(old.LAN, u.cfg.LAN) {
+	if reflect.DeepEqual(old.LAN, u.cfg.LAN) && old.Block == u.cfg.Block {
 		return
 	}
 	for _, l := range old.LAN {

@@ -44,6 +44,13 @@ func TestSessionStaysWhereNoNewLoginIsNeeded(t *testing.T) {
 		{"name servers", func(a, _ *configs.Uplink) { a.WriteDNS = configs.ToResolved }, []string{"resolvectl dns bizf 198.51.100.53"}, nil},
 		{"password, AC", func(a, _ *configs.Uplink) { a.Password, a.Want.ACName = "wrong", "NOBODY" }, nil, nil},
 		{"echo", func(a, _ *configs.Uplink) { a.EchoInterval = time.Second }, nil, nil},
+		{"a block", func(a, _ *configs.Uplink) {
+			a.Block = configs.Block{Prefix: netip.MustParsePrefix("60.32.85.216/29"), Host: netip.MustParseAddr("60.32.85.217"), Interface: "eth3"}
+			a.SourceRoute, a.Table = true, 25600
+		}, []string{
+			"lo address 60.32.85.217/32", "eth3 address 60.32.85.217/29", "unreachable 60.32.85.216/29", "net/ipv4/ip_forward=1",
+			"rule add from 60.32.85.216/29 lookup 25600 pref 25601",
+		}, nil},
 		{"hint", func(_, b *configs.Uplink) { b.Prefix.Hint = netip.MustParsePrefix("2001:db8:100::/56") }, []string{"eth0 address 2001:db8:100:1::1/64"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
