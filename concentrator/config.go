@@ -23,6 +23,10 @@ type Config struct {
 	Failures int           // unanswered echoes in a row, an interval apart, after which a host is gone; 0: 3
 	Address  netip.Addr    // its own, on every session
 	Secret   []byte        // of its AC-Cookies
+	// Advertise has it send router advertisements (RFC 4861 section 6.2) to hosts with
+	// IPv6: as a router for so long, or as none.
+	Advertise      bool
+	RouterLifetime time.Duration
 	// Refuse, if set, is the text of the AC-System-Error that answers every PADR.
 	Refuse string
 	// Subscribers are who may log in. Concentrators of one line share them.

@@ -123,6 +123,7 @@ func (s *Session) networkUp(protocol ppp.Protocol) {
 		s.ac.tell(s, NetworkOpen, text)
 	case ppp.IPv6CP:
 		s.ac.tell(s, NetworkOpen, "IPv6 "+s.v6.Snapshot().Peer.LinkLocal().String())
+		s.advertise()
 	}
 }
 

@@ -2,8 +2,14 @@ package concentrator
 
 import (
 	"encoding/binary"
+	"maps"
 	"net/netip"
+	"slices"
+	"time"
 
+	"pppoectl/ppp"
+
+	"github.com/mdlayher/ndp"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv6"
 )
@@ -20,8 +26,9 @@ const (
 )
 
 var (
-	allNodes  = netip.MustParseAddr("ff02::1")
-	allAgents = netip.MustParseAddr("ff02::1:2") // all DHCP relay agents and servers
+	allNodes   = netip.MustParseAddr("ff02::1")
+	allRouters = netip.MustParseAddr("ff02::2")
+	allAgents  = netip.MustParseAddr("ff02::1:2") // all DHCP relay agents and servers
 )
 
 // linkLocal returns the concentrator's address on the session.
@@ -43,6 +50,10 @@ func (s *Session) local(source, destination netip.Addr, packet []byte) {
 	payload := packet[ipv6Len : ipv6Len+n]
 	ours := s.linkLocal()
 	switch {
+	case packet[6] == protoICMP && destination == allRouters:
+		if len(payload) > 0 && payload[0] == byte(ipv6.ICMPTypeRouterSolicitation) && packet[7] == ndp.HopLimit {
+			s.advertise()
+		}
 	case packet[6] == protoICMP && (destination == ours || destination == allNodes):
 		s.echoReply(source, payload)
 	case packet[6] == protoUDP && (destination == ours || destination == allAgents):
@@ -62,6 +73,32 @@ func (s *Session) echoReply(to netip.Addr, payload []byte) {
 		return
 	}
 	s.downlink(s.ipv6Packet(protoICMP, to, b))
+}
+
+// Advertise sends a router advertisement to every host with IPv6, if the
+// concentrator sends any.
+func (a *AC) Advertise(now time.Duration) Output {
+	a.now = now
+	for _, id := range slices.Sorted(maps.Keys(a.sessions)) {
+		if s := a.sessions[id]; s.Opened(ppp.IPv6CP) {
+			s.advertise()
+		}
+	}
+	return a.flush()
+}
+
+// advertise sends a router advertisement.
+func (s *Session) advertise() {
+	if !s.ac.cfg.Advertise {
+		return
+	}
+	b, err := ndp.MarshalMessageChecksum(&ndp.RouterAdvertisement{CurrentHopLimit: hopLimit, RouterLifetime: s.ac.cfg.RouterLifetime}, s.linkLocal(), allNodes)
+	if err != nil {
+		return
+	}
+	p := s.ipv6Packet(protoICMP, allNodes, b)
+	p[7] = ndp.HopLimit
+	s.downlink(p)
 }
 
 // datagram takes a UDP datagram; its checksum is the line's affair.

@@ -45,8 +45,10 @@ type AC struct {
 	Auth     []string   `yaml:"auth"` // pap, chap
 	MRU      int        `yaml:"mru"`
 	Echo     Echo       `yaml:"echo"`
-	Address  netip.Addr `yaml:"address"`
-	Off      bool       `yaml:"off"` // until `on NAME`
+
+	Advertise *time.Duration `yaml:"advertise"` // as a router for so long, 0 as none; absent: not at all
+	Address   netip.Addr     `yaml:"address"`
+	Off       bool           `yaml:"off"` // until `on NAME`
 }
 
 // Echo is how a concentrator finds out that a host is gone.
@@ -169,6 +171,9 @@ func (c *Config) check() error {
 		if a.Echo.Interval > 0 && a.Echo.Interval < leastEcho {
 			return fmt.Errorf("acs: %s: echo: interval: %v is less than %v", a.Name, a.Echo.Interval, leastEcho)
 		}
+		if d := a.Advertise; d != nil && (*d < 0 || *d > mostRouter) {
+			return fmt.Errorf("acs: %s: advertise: %v is not within 0s and %v", a.Name, *d, mostRouter)
+		}
 		if a.Echo.Interval < 0 || a.Echo.Failures < 0 {
 			return fmt.Errorf("acs: %s: echo: interval %v, failures %d: neither may be negative", a.Name, a.Echo.Interval, a.Echo.Failures)
 		}
@@ -214,6 +219,9 @@ func (c *Config) check() error {
 	}
 	return c.Behind.check()
 }
+
+// mostRouter is the longest Router Lifetime (RFC 4861 section 4.2).
+const mostRouter = 9000 * time.Second
 
 // leastEcho keeps one session from using up a processor.
 const leastEcho = 100 * time.Millisecond

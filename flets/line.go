@@ -59,10 +59,14 @@ func New(cfg Config, mac pppoe.MAC, now time.Duration, rand *rand.Rand) *Line {
 		for j := range secret {
 			secret[j] = byte(rand.Uint32())
 		}
-		l.acs = append(l.acs, &station{off: a.Off, AC: concentrator.New(concentrator.Config{
+		cfg := concentrator.Config{
 			MAC: own, Name: a.Name, Aliases: a.Aliases, Services: a.Services, Auth: auth, MRU: a.MRU,
 			Echo: a.Echo.Interval, Failures: a.Echo.Failures, Address: a.Address, Secret: secret, Subscribers: l.subs,
-		}, rand)})
+		}
+		if a.Advertise != nil {
+			cfg.Advertise, cfg.RouterLifetime = true, *a.Advertise
+		}
+		l.acs = append(l.acs, &station{off: a.Off, AC: concentrator.New(cfg, rand)})
 	}
 	return l
 }

@@ -104,6 +104,7 @@ func (u *uplink) detach() {
 	}
 	u.closePath()
 	u.stopDelegation()
+	u.stopDiscovery()
 	u.closeDevice()
 	if u.port != nil {
 		u.port.Close()

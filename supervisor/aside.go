@@ -182,7 +182,7 @@ func (u *uplink) advertise() {
 			continue
 		}
 		c := lan.Config{
-			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && (u.cfg.DefaultRoute || u.cfg.SourceRoute),
+			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && !u.nd.routerLess() && (u.cfg.DefaultRoute || u.cfg.SourceRoute),
 			MTU:    u.addrs.mtu, Domains: lease.Told.Domains,
 			DNS: slices.DeleteFunc(slices.Clone(lease.Told.DNS), netip.Addr.IsLinkLocalUnicast), // those are of the uplink
 		}

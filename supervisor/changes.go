@@ -148,6 +148,7 @@ func (p *plan) ipv6(up bool) {
 	if u.pd.client != nil {
 		up = up && u.pd.client.Confirmed()
 	}
+	up = up && !u.nd.routerLess()
 	source := netip.Addr{}
 	for _, d := range u.prefixes() {
 		deprecated := !d.Preferred(u.s.env.Now())

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"pppoectl/linklocal"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/supervisor"
@@ -63,6 +64,36 @@ func (d *datagrams) Send(message []byte) error {
 		x.kick()
 	}
 	return nil
+}
+
+// routers is a socket for router discovery whose advertisements a test makes.
+type routers struct {
+	found  chan linklocal.Router
+	kernel *kernel
+	closed bool
+}
+
+func (k *kernel) openRouters() *routers {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := &routers{found: make(chan linklocal.Router, 8), kernel: k}
+	k.routers = append(k.routers, r)
+	return r
+}
+
+func (r *routers) Found() <-chan linklocal.Router { return r.found }
+
+func (r *routers) Solicit() error {
+	r.kernel.mu.Lock()
+	defer r.kernel.mu.Unlock()
+	r.kernel.solicited++
+	return nil
+}
+
+func (r *routers) Close() {
+	r.kernel.mu.Lock()
+	defer r.kernel.mu.Unlock()
+	r.closed = true
 }
 
 // carrying returns the session whose data path a device is, if IPv6 may flow.

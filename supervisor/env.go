@@ -43,6 +43,13 @@ type Datagrams interface {
 	Close()
 }
 
+// Routers is a socket for router discovery on one link.
+type Routers interface {
+	Found() <-chan linklocal.Router
+	Solicit() error
+	Close()
+}
+
 // Advertisements is a socket for router advertisements on one LAN.
 type Advertisements interface {
 	Asked() <-chan netip.Addr // where Router Solicitations come from
@@ -67,6 +74,9 @@ type Environment struct {
 	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
+	// OpenRouters opens a socket for router discovery at a link-local address of a
+	// device.
+	OpenRouters func(device string, local netip.Addr) (Routers, error)
 	// OpenLAN opens a socket for router advertisements.
 	OpenLAN func(net.Interface) (Advertisements, error)
 	// Lost tells of what is taken away in the system, until ctx is done.
@@ -103,6 +113,13 @@ func Real(w *line.Watcher) Environment {
 				return nil, err
 			}
 			return d, nil
+		},
+		OpenRouters: func(device string, local netip.Addr) (Routers, error) {
+			r, err := linklocal.OpenRouters(device, local)
+			if err != nil {
+				return nil, err
+			}
+			return r, nil
 		},
 		OpenLAN: func(ifi net.Interface) (Advertisements, error) {
 			s, err := lan.Listen(ifi)

@@ -119,6 +119,7 @@ func (u *uplink) closed(e session.Event) {
 	now := u.s.env.Now()
 	u.closePath()
 	u.stopDelegation()
+	u.stopDiscovery()
 	u.pd.hangAt = 0
 	if peer, ok := u.stalePeer(); ok {
 		u.stale = &peer

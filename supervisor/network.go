@@ -122,6 +122,7 @@ func (u *uplink) networkChanged(e session.Event) {
 		u.pass(info)
 		if e.Family == session.IPv6 {
 			u.stopDelegation()
+			u.stopDiscovery()
 		}
 		u.refresh()
 		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is down%s", e.Family, colon(e.Text)), "")
@@ -144,6 +145,7 @@ func (u *uplink) networkChanged(e session.Event) {
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
 	if e.Family == session.IPv6 {
 		u.startDelegation()
+		u.startDiscovery()
 	}
 }
 
@@ -234,6 +236,10 @@ func (u *uplink) pathFailed(err error) {
 	if u.pd.socket != nil { // it was bound to the device that is gone
 		u.stopDelegation()
 		u.startDelegation()
+	}
+	if u.nd.socket != nil {
+		u.stopDiscovery()
+		u.startDiscovery()
 	}
 	if u.s.env.Now()-u.carried < pathRetry { // it fails at once: not again and again
 		u.carryAt = u.s.env.Now() + pathRetry

@@ -85,6 +85,7 @@ func (u *uplink) changeSession(old configs.Uplink) {
 	if !slices.Contains(u.cfg.Families, session.IPv6) {
 		u.addrs.ipv6 = nil
 		u.stopDelegation()
+		u.stopDiscovery()
 	}
 	u.noRoute = nil
 }

@@ -59,6 +59,7 @@ type uplink struct {
 	moving   bool           // to another station's address: no dial, no tear-down meanwhile
 	addrs    addresses
 	pd       delegation
+	nd       discovery
 
 	lans        <-chan lanStatus  // of the LANs' interfaces
 	unfollow    func()            // ends that
@@ -184,6 +185,8 @@ func (u *uplink) Run(ctx context.Context) {
 			u.deviceChanged(s)
 		case s := <-u.lans:
 			u.lanChanged(s)
+		case r := <-u.nd.advertisements():
+			u.routerFound(r)
 		case m := <-u.pd.messages():
 			u.stepDHCP(dhcpv6.Input{Message: m})
 		case f := <-frames:
@@ -227,7 +230,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.pd.deadline, u.pd.hangAt)
+	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -323,6 +326,9 @@ func (u *uplink) tick() {
 		u.asideAt = 0
 		u.refreshAsides()
 		u.describe()
+	}
+	if u.nd.askAt != 0 && u.s.env.Now() >= u.nd.askAt {
+		u.solicit()
 	}
 	if u.pd.deadline != 0 && u.s.env.Now() >= u.pd.deadline {
 		u.stepDHCP(dhcpv6.Input{})

@@ -80,7 +80,8 @@ func newWorld(t *testing.T, dir string) *world {
 		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
 			return k.newPath(s, d.(device).name), nil
 		},
-		OpenDHCP: func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
+		OpenRouters: func(string, netip.Addr) (supervisor.Routers, error) { return k.openRouters(), nil },
+		OpenDHCP:    func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
 	}
 	return w
 }
@@ -353,6 +354,9 @@ type kernel struct {
 	taken  string // a destination that another device has the default route for
 	lineUp bool   // whoever did it
 	paths  []*path
+
+	routers   []*routers
+	solicited int // times
 }
 
 func (k *kernel) set(add bool, format string, args ...any) error {

@@ -118,3 +118,27 @@ func sourceOf(b []byte) (netip.Addr, int) {
 	}
 	return netip.Addr{}, 0
 }
+
+// A concentrator that advertises itself as a router is one; one that says that it is
+// none gets no default route, and it is heard on the real device.
+func TestAdvertisementsOfTheLineAreHeard(t *testing.T) {
+	for lifetime, metric := range map[string]string{"30m": "metric 100 ", "0s": "metric 10100 "} {
+		t.Run(lifetime, func(t *testing.T) {
+			s := newSite(t)
+			s.fletsimOn(s.line, "br0", "    # advertise: 30m ", "    advertise: "+lifetime+" #")
+			s.configure(configuration + "    prefix: {request: true}\n")
+			s.run("bizf6")
+			s.up(10*time.Second, "bizf6")
+			s.eventually(3*time.Second, "the default route", func() error {
+				if route := s.host.IP("-6", "route", "show", "default"); !strings.Contains(route, metric) {
+					return errors.New(route)
+				}
+				return nil
+			})
+			if _, told := s.event("bizf6", "no_router", time.Time{}); told != (lifetime == "0s") {
+				t.Errorf("told that it is no router: %v", told)
+			}
+			s.must(0, "stop")
+		})
+	}
+}
