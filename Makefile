@@ -1,5 +1,5 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build demo lab-demo test unit sessions fuzz install clean
+.PHONY: all build demo lab-demo lab-systemd test unit sessions fuzz install clean
 
 all: build
 
@@ -25,6 +25,11 @@ demo:
 lab-demo: build
 	lab/install
 	lab/demo
+
+# Beside systemd-networkd and systemd-resolved, in a guest that boots systemd: half a minute, the first time a minute. Root.
+lab-systemd:
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim
+	lab/systemd-guest lab/networkd.guest BIN=$(CURDIR)/bin UNIT=$(CURDIR)/configs/pppoectl.service
 
 # A thousand sessions of one daemon to one fletsim, in a minute. Root.
 sessions:

@@ -45,6 +45,9 @@ func OpenDHCP(device string, local netip.Addr) (*DHCP, error) {
 	if errors.Is(err, unix.EADDRINUSE) {
 		return nil, fmt.Errorf("DHCPv6: another program has port %d on %s; end its DHCPv6 client there: %w", clientPort, device, err)
 	}
+	if errors.Is(err, unix.EACCES) {
+		return nil, fmt.Errorf("DHCPv6: port %d needs the capability CAP_NET_BIND_SERVICE: %w", clientPort, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("DHCPv6: %w", err)
 	}

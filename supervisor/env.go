@@ -128,6 +128,7 @@ func Real(w *line.Watcher) Environment {
 			}
 			return s, nil
 		},
+		Lost:   netconf.WatchLost,
 		System: netconf.Linux{},
 	}
 }

@@ -113,3 +113,22 @@ func TestKilledAtAnyMomentAndCleaned(t *testing.T) {
 	r.must(0, "stop")
 	r.restoredWhole(before, "stop")
 }
+
+// What somebody takes away while the daemon runs comes back.
+func TestWhatOthersTakeAwayComesBack(t *testing.T) {
+	r := newRouter(t)
+	r.fletsimOn(r.line, "br0")
+	r.configure(everything)
+	r.run()
+	r.up(15*time.Second, both...)
+	r.settled()
+	before := r.whole()
+	for _, args := range []string{
+		"-6 rule del pref 25600", "rule del pref 25601", "-6 route del default", "route del default",
+		"-6 route del unreachable 2001:db8:100::/56", "address del 203.0.113.7/32 peer 203.0.113.1 dev bizf", "address del 2001:db8:100::1/64 dev lan0",
+	} {
+		r.host.IP(strings.Fields(args)...)
+		r.restoredWhole(before, "ip "+args)
+	}
+	r.must(0, "stop")
+}
