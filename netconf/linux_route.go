@@ -27,8 +27,7 @@ func (Linux) AddRoute(r Route) error {
 
 // conflict looks whether the route that is there already is ours.
 func conflict(r *netlink.Route, want Route) error {
-	filter := netlink.RT_FILTER_DST | netlink.RT_FILTER_PRIORITY | netlink.RT_FILTER_TABLE
-	there, err := netlink.RouteListFiltered(family(want.Destination.Addr()), r, filter)
+	there, err := sameRoutes(r, want)
 	if err != nil {
 		return err
 	}
@@ -53,9 +52,22 @@ func (Linux) HasRoute(r Route) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	filter := netlink.RT_FILTER_DST | netlink.RT_FILTER_PRIORITY | netlink.RT_FILTER_TABLE
-	there, err := netlink.RouteListFiltered(family(r.Destination.Addr()), n, filter)
+	there, err := sameRoutes(n, r)
 	return len(there) > 0, err
+}
+
+// defaultMetric6 is the metric of an IPv6 route that is given none.
+const defaultMetric6 = 1024
+
+// sameRoutes returns what stands where a route is to stand.
+func sameRoutes(r *netlink.Route, want Route) ([]netlink.Route, error) {
+	f := family(want.Destination.Addr())
+	metric := want.Metric
+	if metric == 0 && f == netlink.FAMILY_V6 {
+		metric = defaultMetric6
+	}
+	there, err := netlink.RouteListFiltered(f, r, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE)
+	return slices.DeleteFunc(there, func(t netlink.Route) bool { return t.Priority != metric }), err
 }
 
 // DeleteRoute deletes a route.

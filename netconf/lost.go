@@ -62,18 +62,32 @@ func (j *Journal) Mend(l Lost, may func(Change) bool) ([]Mended, error) {
 	var mended []Mended
 	var failed []error
 	for _, e := range j.applied.all() {
-		c, ok := e.change.(there)
-		if !ok || !l.is(c) || e.was == foreign {
+		if !l.is(e.change) {
 			continue
 		}
-		if there, err := c.There(j.system); there || err != nil || !may(c) {
-			continue
+		list, err := j.mend(e, may)
+		mended, failed = append(mended, list...), append(failed, err)
+		if l.Address.IsValid() && len(list) > 0 { // routes go with an address, and not all of them are told of
+			for _, e := range j.applied.of(e.owner) {
+				list, err := j.mend(e, may)
+				mended, failed = append(mended, list...), append(failed, err)
+			}
 		}
-		if err := c.Do(j.system); err != nil {
-			failed = append(failed, fmt.Errorf("%v: %w", c, err))
-			continue
-		}
-		mended = append(mended, Mended{e.owner, c})
 	}
 	return mended, errors.Join(failed...)
+}
+
+// mend makes one change again if it is gone.
+func (j *Journal) mend(e entry, may func(Change) bool) ([]Mended, error) {
+	c, ok := e.change.(there)
+	if !ok || e.was == foreign {
+		return nil, nil
+	}
+	if there, err := c.There(j.system); there || err != nil || !may(c) {
+		return nil, nil
+	}
+	if err := c.Do(j.system); err != nil {
+		return nil, fmt.Errorf("%v: %w", c, err)
+	}
+	return []Mended{{e.owner, c}}, nil
 }
