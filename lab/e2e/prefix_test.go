@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,9 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 	r.up(20*time.Second, "bizf6")
 	host := r.address(0, "2001:db8:100::/64", 10*time.Second)
 	rounds := 2
+	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil {
+		rounds = n // as often as somebody wants to see it
+	}
 	for i := range rounds {
 		killed := time.Now()
 		ac.kill()
