@@ -3,9 +3,7 @@ package linklocal
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -26,35 +24,31 @@ const maxMessage = 4096
 
 // DHCP is the socket of a DHCPv6 client on one link.
 type DHCP struct {
-	conn     *net.UDPConn
-	to       netip.AddrPort
+	socket   *socket
 	messages chan []byte
 	done     chan struct{}
-	close    sync.Once
+	closing  sync.Once
 }
 
 // OpenDHCP opens the socket at local, a link-local address of device. Only what
 // comes from the link's servers is received.
 func OpenDHCP(device string, local netip.Addr) (*DHCP, error) {
-	ifi, err := net.InterfaceByName(device)
-	if err != nil {
-		return nil, fmt.Errorf("DHCPv6: %s: %w", device, err)
-	}
-	zone := strconv.Itoa(ifi.Index) // a name would be looked up in what net remembers for a minute
-	conn, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.WithZone(zone), clientPort)))
-	if errors.Is(err, unix.EADDRINUSE) {
+	s, err := open(device, unix.SOCK_DGRAM, unix.IPPROTO_UDP, func(fd int) error {
+		index, err := indexOf(fd, device)
+		if err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrInet6{Port: clientPort, Addr: local.As16(), ZoneId: index})
+	})
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
 		return nil, fmt.Errorf("DHCPv6: another program has port %d on %s; end its DHCPv6 client there: %w", clientPort, device, err)
-	}
-	if errors.Is(err, unix.EACCES) {
+	case errors.Is(err, unix.EACCES):
 		return nil, fmt.Errorf("DHCPv6: port %d needs the capability CAP_NET_BIND_SERVICE: %w", clientPort, err)
+	case err != nil:
+		return nil, on("DHCPv6", device, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("DHCPv6: %w", err)
-	}
-	d := &DHCP{
-		conn: conn, to: netip.AddrPortFrom(servers.WithZone(zone), serverPort),
-		messages: make(chan []byte, 8), done: make(chan struct{}),
-	}
+	d := &DHCP{socket: s, messages: make(chan []byte, 8), done: make(chan struct{})}
 	go d.receive()
 	return d, nil
 }
@@ -64,35 +58,34 @@ func (d *DHCP) Messages() <-chan []byte { return d.messages }
 
 // Send sends a message to all servers of the link.
 func (d *DHCP) Send(message []byte) error {
-	_, err := d.conn.WriteToUDPAddrPort(message, d.to)
-	return err
+	return d.socket.send(message, netip.AddrPortFrom(servers, serverPort))
 }
 
 // Close closes the socket.
 func (d *DHCP) Close() {
-	d.close.Do(func() { close(d.done) })
-	d.conn.Close()
+	d.closing.Do(func() {
+		close(d.done)
+		d.socket.close()
+	})
 }
 
 func (d *DHCP) receive() {
 	buffer := make([]byte, maxMessage)
 	for {
-		n, from, err := d.conn.ReadFromUDPAddrPort(buffer)
-		if errors.Is(err, net.ErrClosed) {
+		n, from, _, err := d.socket.receive(buffer)
+		select {
+		case <-d.done:
+			return
+		default:
+		}
+		if errors.Is(err, errClosed) {
 			return
 		}
-		if err != nil || !from.Addr().IsLinkLocalUnicast() {
-			select {
-			case <-d.done:
-				return
-			default:
-				continue
-			}
+		if err != nil || !from.IsLinkLocalUnicast() {
+			continue
 		}
 		select {
 		case d.messages <- append([]byte(nil), buffer[:n]...):
-		case <-d.done:
-			return
 		default:
 		}
 	}

@@ -2,16 +2,13 @@ package linklocal
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/mdlayher/ndp"
-	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 )
 
 // allRouters is every router on a link.
@@ -25,38 +22,37 @@ type Router struct {
 
 // Routers is a socket for router discovery on one link (RFC 4861 section 6.3).
 type Routers struct {
-	conn    *ipv6.PacketConn
-	zone    string
+	socket  *socket
 	routers chan Router
 	done    chan struct{}
-	close   sync.Once
+	closing sync.Once
 }
 
-// OpenRouters opens the socket at local, a link-local address of device.
-func OpenRouters(device string, local netip.Addr) (*Routers, error) {
-	ifi, err := net.InterfaceByName(device)
+// OpenRouters opens the socket on a device.
+func OpenRouters(device string) (*Routers, error) {
+	s, err := open(device, unix.SOCK_RAW, unix.IPPROTO_ICMPV6, func(fd int) error {
+		return errors.Join(
+			unix.SetsockoptICMPv6Filter(fd, unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, onlyAdvertisements()),
+			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, ndp.HopLimit),
+		)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("router discovery: %s: %w", device, err)
+		return nil, on("router discovery", device, err)
 	}
-	zone := strconv.Itoa(ifi.Index)
-	c, err := icmp.ListenPacket("ip6:ipv6-icmp", local.WithZone(zone).String())
-	if err != nil {
-		return nil, fmt.Errorf("router discovery on %s: %w", device, err)
-	}
-	conn := c.IPv6PacketConn()
-	var filter ipv6.ICMPFilter
-	filter.SetAll(true)
-	filter.Accept(ipv6.ICMPTypeRouterAdvertisement)
-	err = errors.Join(
-		conn.SetICMPFilter(&filter), conn.SetMulticastHopLimit(ndp.HopLimit), conn.SetMulticastLoopback(false),
-		conn.SetControlMessage(ipv6.FlagHopLimit, true),
-	)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("router discovery on %s: %w", device, err), conn.Close())
-	}
-	r := &Routers{conn: conn, zone: zone, routers: make(chan Router, 8), done: make(chan struct{})}
+	r := &Routers{socket: s, routers: make(chan Router, 8), done: make(chan struct{})}
 	go r.receive()
 	return r, nil
+}
+
+// onlyAdvertisements is a filter with a bit for each type that is not wanted.
+func onlyAdvertisements() *unix.ICMPv6Filter {
+	var f unix.ICMPv6Filter
+	for i := range f.Data {
+		f.Data[i] = ^uint32(0)
+	}
+	const t = ipv6.ICMPTypeRouterAdvertisement
+	f.Data[t>>5] &^= 1 << (t & 31)
+	return &f
 }
 
 // Found returns what routers advertise. When nobody takes it, it is lost.
@@ -68,48 +64,39 @@ func (r *Routers) Solicit() error {
 	if err != nil {
 		return err
 	}
-	_, err = r.conn.WriteTo(b, nil, &net.IPAddr{IP: allRouters.AsSlice(), Zone: r.zone})
-	return err
+	return r.socket.send(b, netip.AddrPortFrom(allRouters, 0))
 }
 
 // Close closes the socket.
 func (r *Routers) Close() {
-	r.close.Do(func() { close(r.done) })
-	r.conn.Close()
+	r.closing.Do(func() {
+		close(r.done)
+		r.socket.close()
+	})
 }
 
 // receive takes advertisements that are valid (section 6.1.2).
 func (r *Routers) receive() {
 	buffer := make([]byte, maxMessage)
 	for {
-		n, cm, from, err := r.conn.ReadFrom(buffer)
+		n, from, hops, err := r.socket.receive(buffer)
 		select {
 		case <-r.done:
 			return
 		default:
 		}
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, errClosed) {
 			return
 		}
-		if err != nil || cm == nil || cm.HopLimit != ndp.HopLimit {
+		if err != nil || hops != ndp.HopLimit || !from.IsLinkLocalUnicast() {
 			continue
 		}
-		if found, ok := advertisement(buffer[:n], from); ok {
+		m, err := ndp.ParseMessage(buffer[:n])
+		if ra, ok := m.(*ndp.RouterAdvertisement); ok && err == nil {
 			select {
-			case r.routers <- found:
+			case r.routers <- Router{from, ra.RouterLifetime}:
 			default:
 			}
 		}
 	}
-}
-
-func advertisement(b []byte, from net.Addr) (Router, bool) {
-	ip, isIP := from.(*net.IPAddr)
-	m, err := ndp.ParseMessage(b)
-	ra, isRA := m.(*ndp.RouterAdvertisement)
-	if err != nil || !isRA || !isIP {
-		return Router{}, false
-	}
-	a, ok := netip.AddrFromSlice(ip.IP)
-	return Router{a, ra.RouterLifetime}, ok && a.IsLinkLocalUnicast()
 }

@@ -74,9 +74,8 @@ type Environment struct {
 	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
-	// OpenRouters opens a socket for router discovery at a link-local address of a
-	// device.
-	OpenRouters func(device string, local netip.Addr) (Routers, error)
+	// OpenRouters opens a socket for router discovery on a device.
+	OpenRouters func(device string) (Routers, error)
 	// OpenLAN opens a socket for router advertisements.
 	OpenLAN func(net.Interface) (Advertisements, error)
 	// Lost tells of what is taken away in the system, until ctx is done.
@@ -114,8 +113,8 @@ func Real(w *line.Watcher) Environment {
 			}
 			return d, nil
 		},
-		OpenRouters: func(device string, local netip.Addr) (Routers, error) {
-			r, err := linklocal.OpenRouters(device, local)
+		OpenRouters: func(device string) (Routers, error) {
+			r, err := linklocal.OpenRouters(device)
 			if err != nil {
 				return nil, err
 			}

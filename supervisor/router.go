@@ -42,7 +42,7 @@ func (u *uplink) startDiscovery() {
 	if info.IPv6 == nil || u.nd.socket != nil || u.s.env.OpenRouters == nil {
 		return
 	}
-	socket, err := u.s.env.OpenRouters(u.cfg.Ifname, info.IPv6.Local)
+	socket, err := u.s.env.OpenRouters(u.cfg.Ifname)
 	if err != nil { // nobody needs it
 		u.log.Debugf("%v", err)
 		return

@@ -80,7 +80,7 @@ func newWorld(t *testing.T, dir string) *world {
 		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
 			return k.newPath(s, d.(device).name), nil
 		},
-		OpenRouters: func(string, netip.Addr) (supervisor.Routers, error) { return k.openRouters(), nil },
+		OpenRouters: func(string) (supervisor.Routers, error) { return k.openRouters(), nil },
 		OpenDHCP:    func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
 	}
 	return w
