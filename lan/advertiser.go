@@ -1,38 +1,16 @@
 package lan
 
 import (
-	"maps"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mdlayher/ndp"
 
 	"pppoectl/timer"
 )
-
-// Forever is a time that never comes.
-const Forever = time.Duration(math.MaxInt64)
-
-// Prefix is a prefix on a LAN, with the times of the lease that it is of.
-type Prefix struct {
-	Prefix                     netip.Prefix
-	PreferredUntil, ValidUntil time.Duration // since boot
-}
-
-// Config is what a LAN is told.
-type Config struct {
-	Router   bool     // the way to the Internet: an uplink carries IPv6
-	Prefixes []Prefix // each at most once
-	Routes   []Prefix // what is reached by this router even when Router is not set: the delegated prefixes
-	MTU      int      // of the uplink, in octets; 0: not told
-	DNS      []netip.Addr
-	Domains  []string
-}
 
 // Stale is a prefix that hosts may still have, though it is no longer to be used.
 type Stale struct {
@@ -215,23 +193,6 @@ func shortened(old, new Prefix) bool {
 	return new.PreferredUntil < old.PreferredUntil-time.Minute || new.ValidUntil < old.ValidUntil-time.Minute
 }
 
-// bounded leaves out what would not fit.
-func bounded(c Config) Config {
-	c.Prefixes = c.Prefixes[:min(len(c.Prefixes), mostPrefixes)]
-	c.Routes = c.Routes[:min(len(c.Routes), mostPrefixes)]
-	c.DNS = c.DNS[:min(len(c.DNS), mostServers)]
-	var domains []string
-	n := 0
-	for _, d := range c.Domains {
-		d = strings.TrimSuffix(d, ".")
-		if n += len(d) + 2; n <= mostNames && !slices.Contains(strings.Split(d, "."), "") { // an empty label would end the list
-			domains = append(domains, d)
-		}
-	}
-	c.Domains = domains
-	return c
-}
-
 // begin sends the first few quickly (RFC 4861 section 6.2.4).
 func (a *Advertiser) begin(now time.Duration) {
 	if a.Idle() && a.last == 0 {
@@ -299,138 +260,4 @@ func (a *Advertiser) asked(now time.Duration, host netip.Addr) {
 	if at = max(at, a.earliest()); a.next == 0 || at < a.next {
 		a.next = at
 	}
-}
-
-// lifetime returns how long something that ends at a time may be relied on: never
-// longer than limit (RFC 9096 section 3.4).
-func lifetime(now, until, limit time.Duration) time.Duration {
-	if until == Forever {
-		return limit
-	}
-	return min(max(until-now, 0), limit).Truncate(time.Second)
-}
-
-func (a *Advertiser) advertisement(now time.Duration) *ndp.RouterAdvertisement {
-	ra := &ndp.RouterAdvertisement{CurrentHopLimit: hopLimit}
-	if a.config.Router {
-		ra.RouterLifetime = preferredLimit
-	}
-	longest := time.Duration(0)
-	for _, p := range a.config.Prefixes {
-		valid := lifetime(now, p.ValidUntil, validLimit)
-		longest = max(longest, valid)
-		ra.Options = append(ra.Options, information(p.Prefix, min(lifetime(now, p.PreferredUntil, preferredLimit), valid), valid))
-	}
-	for _, p := range slices.SortedFunc(maps.Keys(a.stale), netip.Prefix.Compare) {
-		ra.Options = append(ra.Options, information(p, 0, 0))
-	}
-	for _, p := range a.config.Routes {
-		ra.Options = append(ra.Options, &ndp.RouteInformation{
-			PrefixLength: uint8(p.Prefix.Bits()), Prefix: p.Prefix.Addr(), RouteLifetime: lifetime(now, p.ValidUntil, validLimit),
-		})
-	}
-	if a.config.MTU > 0 {
-		ra.Options = append(ra.Options, ndp.NewMTU(uint32(a.config.MTU)))
-	}
-	if a.config.Router && longest > 0 {
-		ra.Options = append(ra.Options, a.names(longest)...)
-	}
-	return a.signed(ra)
-}
-
-// names are the options of RFC 8106.
-func (a *Advertiser) names(lifetime time.Duration) []ndp.Option {
-	var options []ndp.Option
-	if len(a.config.DNS) > 0 {
-		options = append(options, &ndp.RecursiveDNSServer{Lifetime: lifetime, Servers: a.config.DNS})
-	}
-	if len(a.config.Domains) > 0 {
-		options = append(options, &ndp.DNSSearchList{Lifetime: lifetime, DomainNames: a.config.Domains})
-	}
-	return options
-}
-
-// final says that the router goes away (section 6.2.5).
-func (a *Advertiser) final() *ndp.RouterAdvertisement {
-	ra := &ndp.RouterAdvertisement{CurrentHopLimit: hopLimit}
-	all := maps.Clone(a.stale)
-	for _, p := range a.config.Prefixes {
-		all[p.Prefix] = 0
-	}
-	for _, p := range slices.SortedFunc(maps.Keys(all), netip.Prefix.Compare) {
-		ra.Options = append(ra.Options, information(p, 0, 0))
-	}
-	for _, p := range a.config.Routes {
-		ra.Options = append(ra.Options, &ndp.RouteInformation{PrefixLength: uint8(p.Prefix.Bits()), Prefix: p.Prefix.Addr()})
-	}
-	if a.config.Router {
-		ra.Options = append(ra.Options, a.names(0)...)
-	}
-	return a.signed(ra)
-}
-
-// signed adds our Ethernet address.
-func (a *Advertiser) signed(ra *ndp.RouterAdvertisement) *ndp.RouterAdvertisement {
-	if len(a.mac) == 6 {
-		ra.Options = append(ra.Options, &ndp.LinkLayerAddress{Direction: ndp.Source, Addr: a.mac})
-	}
-	return ra
-}
-
-func information(p netip.Prefix, preferred, valid time.Duration) ndp.Option {
-	return &ndp.PrefixInformation{
-		PrefixLength: uint8(p.Bits()), OnLink: true, AutonomousAddressConfiguration: true,
-		Prefix: p.Addr(), PreferredLifetime: preferred, ValidLifetime: valid,
-	}
-}
-
-// Merge makes one configuration of those of several uplinks, by name. As long as
-// any of them is the way to the Internet, nobody is to begin anything with a prefix
-// of one that is not.
-func Merge(parts map[string]Config) Config {
-	var c Config
-	for _, p := range parts {
-		c.Router = c.Router || p.Router
-	}
-	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		p := parts[name]
-		if c.Router && !p.Router {
-			p.DNS, p.Domains = nil, nil
-			p.Prefixes = slices.Clone(p.Prefixes)
-			for i := range p.Prefixes {
-				p.Prefixes[i].PreferredUntil = 0
-			}
-		}
-		if p.MTU != 0 && (c.MTU == 0 || p.MTU < c.MTU) {
-			c.MTU = p.MTU
-		}
-		c.Prefixes = union(c.Prefixes, p.Prefixes)
-		c.Routes = union(c.Routes, p.Routes)
-		for _, d := range p.DNS {
-			if !slices.Contains(c.DNS, d) {
-				c.DNS = append(c.DNS, d)
-			}
-		}
-		for _, d := range p.Domains {
-			if !slices.Contains(c.Domains, d) {
-				c.Domains = append(c.Domains, d)
-			}
-		}
-	}
-	return c
-}
-
-// union adds prefixes that are not there; of one that is, the later times count.
-func union(list, more []Prefix) []Prefix {
-	for _, p := range more {
-		i := slices.IndexFunc(list, func(q Prefix) bool { return q.Prefix == p.Prefix })
-		if i < 0 {
-			list = append(list, p)
-			continue
-		}
-		list[i].PreferredUntil = max(list[i].PreferredUntil, p.PreferredUntil)
-		list[i].ValidUntil = max(list[i].ValidUntil, p.ValidUntil)
-	}
-	slices.SortFunc(list, func(a, b Prefix) int { return a.Prefix.Compare(b.Prefix) })
-	return list
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -279,61 +278,6 @@ func (s *Supervisor) Stop() { s.stop.Do(func() { close(s.stopped) }) }
 // Stopped is closed once Stop was called.
 func (s *Supervisor) Stopped() <-chan struct{} { return s.stopped }
 
-// Reload takes a new configuration: uplinks that are not in it are released, those
-// that need a new login begin anew, others that differ are changed while they
-// live, and all the rest are left alone.
-func (s *Supervisor) Reload(cfg *configs.Config) {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	s.mu.Lock()
-	var end, change []*runner
-	was := map[string]bool{} // wanted, of those that end
-	for name, r := range s.running {
-		u, ok := cfg.Uplink(name)
-		if ok && reflect.DeepEqual(*u, r.cfg) {
-			continue
-		}
-		if ok {
-			if _, need := configs.Changed(&r.cfg, u); need < configs.Login {
-				r.cfg = *u
-				change = append(change, r)
-				continue
-			}
-		}
-		status, _ := r.uplink.Status()
-		was[name] = status.State != control.Disabled
-		r.removed = !ok
-		end = append(end, r)
-	}
-	s.mu.Unlock()
-	for _, r := range change {
-		r.uplink.Configure(r.cfg)
-	}
-	endAll(end, func(r *runner) {
-		c := cause.Reconfigured
-		if r.removed {
-			c = cause.Released
-		}
-		r.uplink.Release(c)
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return
-	}
-	s.cfg = cfg
-	for _, r := range end {
-		delete(s.running, r.cfg.Name)
-	}
-	for _, u := range cfg.Uplinks {
-		if s.running[u.Name] == nil {
-			wanted, ran := was[u.Name]
-			s.start(u, ran && wanted || !ran && u.Enabled && !s.named, false)
-		}
-	}
-	s.log.WithField("uplinks", len(cfg.Uplinks)).Info("configuration loaded")
-}
-
 func (s *Supervisor) uplink(name string) (Uplink, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -405,81 +349,6 @@ func (s *Supervisor) Down(ctx context.Context, name string) error {
 	}
 	u.Down(cause.Released)
 	return settled(ctx, u)
-}
-
-// settled waits until u is disabled.
-func settled(ctx context.Context, u Uplink) error {
-	for {
-		status, changed := u.Status()
-		switch status.State {
-		case control.Disabled:
-			return nil
-		case control.Terminating:
-		default:
-			return cause.Errorf(cause.Internal, "%s: was put up again meanwhile", status.Name)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return cause.Errorf(cause.WaitTimeout, "%s: still %s", status.Name, status.State)
-		}
-	}
-}
-
-// await waits until u is usable.
-func await(ctx context.Context, u Uplink, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		status, changed := u.Status()
-		switch status.State {
-		case control.Up:
-			return nil
-		case control.Disabled:
-			return cause.Errorf(cause.Disabled, "%s: was put down meanwhile", status.Name)
-		case control.Holdoff, control.Failed:
-			if e := status.LastError; e != nil && definitive(e.Code) {
-				return cause.Errorf(e.Code, "%s", e.Message)
-			}
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return unfinished(status, patience)
-		}
-	}
-}
-
-// definitive reports whether waiting is of no use to who asked for the uplink.
-func definitive(c cause.Code) bool {
-	switch c {
-	case cause.EchoLost, cause.PADT, cause.Terminated:
-		return false
-	}
-	return true
-}
-
-// unfinished says what was waited for in vain.
-func unfinished(status control.Uplink, patience time.Duration) error {
-	if e := status.LastError; e != nil && status.State == control.Discovery {
-		return cause.Errorf(e.Code, "%s", e.Message)
-	}
-	if e := status.LastError; e != nil && e.Code == cause.NoPrefix {
-		return cause.Errorf(e.Code, "%s", e.Message)
-	}
-	if v := status.IPv6; v != nil && v.Delegation != "" && len(v.Prefixes) == 0 {
-		return cause.Errorf(cause.NoPrefix, "%s: the session is up, but no prefix was delegated within %v (DHCPv6 is %s); it is asked on", status.Name, patience, v.Delegation)
-	}
-	if e := status.LastError; e != nil && (e.Code == cause.NoInterface || e.Code == cause.DeviceFailed) {
-		return cause.Errorf(e.Code, "%s", e.Message)
-	}
-	switch status.State {
-	case control.Discovery:
-		return cause.Errorf(cause.NoOffer, "%s: no access concentrator on %s has answered within %v; it is still asked", status.Name, status.Interface, patience)
-	case control.WaitingCarrier:
-		return cause.Errorf(cause.NoCarrier, "%s: %s has no carrier; plug the cable in, or see `ip link show %s`; it is dialled as soon as there is one", status.Name, status.Interface, status.Interface)
-	}
-	return cause.Errorf(cause.WaitTimeout, "%s: still %s after %v; it is tried on", status.Name, status.State, patience)
 }
 
 // Tell adds an event that concerns no single uplink.
