@@ -24,6 +24,9 @@ type Event struct {
 	Peer    string     `json:"peer,omitempty"`          // the AC's words as they came: untrusted
 	After   int        `json:"after_seconds,omitempty"` // how long the session had lasted
 	Next    *time.Time `json:"next_try,omitempty"`
+
+	Prefixes   []string `json:"prefixes,omitempty"`   // delegated, for new connections
+	Deprecated []string `json:"deprecated,omitempty"` // delegated, but no more for those
 }
 
 // maxEvents is how large the file of events grows, in octets, before it becomes

@@ -160,11 +160,12 @@ func (u *uplink) prefixEvent(e dhcpv6.Event) {
 	case dhcpv6.Withdrawn, dhcpv6.Expired:
 		u.saveLease(true)
 		u.refresh()
+		gone := []string{e.Text}
 		what := "has run out"
 		if e.Kind == dhcpv6.Withdrawn {
 			what = "is taken back by the server"
 		}
-		u.add(state.Event{Kind: string(e.Kind), Cause: cause.NoPrefix, Message: fmt.Sprintf("%s: the prefix %s %s", u.cfg.Name, e.Text, what), Peer: e.Peer}, logrus.WarnLevel)
+		u.add(state.Event{Kind: string(e.Kind), Cause: cause.NoPrefix, Message: fmt.Sprintf("%s: the prefix %s %s", u.cfg.Name, e.Text, what), Peer: e.Peer, Deprecated: gone}, logrus.WarnLevel)
 	case dhcpv6.Refused, dhcpv6.Unanswered:
 		u.noPrefix(e)
 	case dhcpv6.Released:
@@ -198,7 +199,7 @@ func (u *uplink) delegated() {
 	if u.lastError != nil && u.lastError.Code == cause.NoPrefix {
 		u.lastError = nil
 	}
-	u.tell("prefix", cause.None, text, "")
+	u.add(state.Event{Kind: "prefix", Message: text, Prefixes: fresh, Deprecated: old}, logrus.InfoLevel)
 	u.complain(lease)
 }
 

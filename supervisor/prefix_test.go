@@ -206,6 +206,9 @@ func TestRequiredPrefixIsComplainedOf(t *testing.T) {
 		var kinds []string
 		for _, e := range w.events("bizf6") {
 			kinds = append(kinds, e.Kind)
+			if e.Kind == "prefix" && !slices.Equal(e.Prefixes, []string{"2001:db8:100::/56"}) {
+				t.Errorf("the event carries %v", e.Prefixes)
+			}
 		}
 		if !slices.Contains(kinds, "prefix_unexpected") {
 			t.Errorf("events %v", kinds)
