@@ -168,7 +168,7 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 		ac.kill()
 		ac = r.concentrator()
 		ready := time.Now()
-		r.await("bizf6", 40*time.Second, "back by itself", func(u control.Uplink) bool {
+		r.await("bizf6", 100*time.Second, "back by itself", func(u control.Uplink) bool {
 			if _, ok := r.addresses(0)[host]; !ok {
 				t.Fatalf("round %d: the host has lost %v", i, host)
 			}
