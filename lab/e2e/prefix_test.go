@@ -182,7 +182,7 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 	ac.kill()
 	b := r.script("", "2001:db8:100::", "2001:db8:200::")
 	r.boot(b)
-	r.await("bizf6", 40*time.Second, "up with another prefix", func(u control.Uplink) bool {
+	r.await("bizf6", 100*time.Second, "up with another prefix", func(u control.Uplink) bool {
 		return u.State == control.Up && u.IPv6 != nil && len(u.IPv6.Prefixes) > 0 && u.IPv6.Prefixes[0].Prefix == "2001:db8:200::/56"
 	})
 	begin := time.Now()
