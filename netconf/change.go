@@ -39,7 +39,7 @@ type System interface {
 	SetSysctl(key, value string) error
 	SetFirewall(Firewall) error
 	DeleteFirewall(table string) error
-	HasFirewall(table string) (bool, error)
+	HasFirewall(Firewall) (bool, error)
 	ReadFile(path string) (content string, there bool, err error)
 	WriteFile(path, content string) error
 	RemoveFile(path string) error

@@ -296,9 +296,9 @@ func (f *fake) DeleteFirewall(table string) error {
 	return nil
 }
 
-func (f *fake) HasFirewall(table string) (bool, error) {
+func (f *fake) HasFirewall(w netconf.Firewall) (bool, error) {
 	for line := range f.on {
-		if strings.Contains(line, "table inet "+table+" ") {
+		if strings.Contains(line, "table inet "+w.Table+" ") {
 			return true, nil
 		}
 	}

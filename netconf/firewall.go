@@ -15,6 +15,9 @@ type Firewall struct {
 	// out only what comes from the delegated prefixes.
 	Filter   bool   `json:"filter,omitempty"`
 	Prefixes string `json:"prefixes,omitempty"` // those, separated by blanks
+	// Nor does it let anything go from the line's Ethernet straight to a LAN.
+	Line string `json:"line,omitempty"`
+	LANs string `json:"lans,omitempty"` // separated by blanks
 	// Masquerade gives IPv4 packets that leave the uplink's address, but for those
 	// of Block, which have public addresses.
 	Masquerade bool         `json:"masquerade,omitempty"`

@@ -163,11 +163,11 @@ func TestFirewallIsTakenAwayWhole(t *testing.T) {
 	var err error
 	g.router.Do(func() {
 		var l netconf.Linux
-		there, _ = l.HasFirewall(filter6.Table)
+		there, _ = l.HasFirewall(filter6)
 		if err = l.DeleteFirewall(filter6.Table); err == nil {
 			err = l.DeleteFirewall(filter6.Table) // a second time is no error
 		}
-		left, _ = l.HasFirewall(filter6.Table)
+		left, _ = l.HasFirewall(filter6)
 	})
 	if err != nil || !there || left {
 		t.Errorf("there before: %v, after: %v, %v", there, left, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -19,8 +20,11 @@ import (
 var (
 	icmp6In      = []byte{1, 2, 3, 4, 128, 129, 130, 131, 132, 143, 134, 135, 136}
 	icmp6Through = []byte{128}
-	icmp4In      = []byte{3, 8, 11, 12}
+	icmp4In      = []byte{3, echo4, 11, 12}
 )
+
+// echo4 is the type of an ICMP Echo Request.
+const echo4 = 8
 
 // Protocols that hosts may be reached by unasked (RFC 6092, recommendations 21 to
 // 26): AH, ESP, HIP, and IKE.
@@ -49,12 +53,7 @@ func (Linux) SetFirewall(f Firewall) error {
 	conn.AddTable(t) // deleting one that is not there would be an error
 	conn.DelTable(t)
 	w := &tableWriter{conn: conn, table: conn.AddTable(t)}
-	if f.Filter {
-		w.filter(f)
-	}
-	if f.Masquerade {
-		w.masquerade(f)
-	}
+	w.write(f)
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("nftables (is nf_tables in this kernel?): %w", err)
 	}
@@ -71,35 +70,69 @@ func (Linux) DeleteFirewall(table string) error {
 	return ignore(conn.Flush(), unix.ENOENT)
 }
 
-// HasFirewall reports whether a table is there.
-func (Linux) HasFirewall(table string) (bool, error) {
+// HasFirewall reports whether a table is there, with all of its chains and rules.
+func (Linux) HasFirewall(f Firewall) (bool, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return false, fmt.Errorf("nftables: %w", err)
 	}
-	all, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	there := slices.ContainsFunc(all, func(t *nftables.Table) bool { return t.Name == table })
-	return there, ignore(err, unix.ENOENT)
+	t := &nftables.Table{Name: f.Table, Family: nftables.TableFamilyINet}
+	want := &tableWriter{conn: conn, table: t} // it is not flushed: only counted
+	want.write(f)
+	looking, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("nftables: %w", err)
+	}
+	all, err := looking.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	chains, rules := 0, 0
+	for _, c := range all {
+		if c.Table.Name != f.Table {
+			continue
+		}
+		list, err := looking.GetRules(t, c)
+		if err != nil {
+			return false, ignore(err, unix.ENOENT)
+		}
+		chains, rules = chains+1, rules+len(list)
+	}
+	return chains == want.chains && rules == want.rules, ignore(err, unix.ENOENT)
 }
 
 // tableWriter writes the chains of one table.
 type tableWriter struct {
-	conn  *nftables.Conn
-	table *nftables.Table
+	conn          *nftables.Conn
+	table         *nftables.Table
+	chains, rules int // written
+}
+
+func (w *tableWriter) write(f Firewall) {
+	if f.Filter {
+		w.filter(f)
+	}
+	if f.Masquerade {
+		w.masquerade(f)
+	}
+}
+
+func (w *tableWriter) chain(c *nftables.Chain) *nftables.Chain {
+	w.chains++
+	c.Table = w.table
+	return w.conn.AddChain(c)
 }
 
 func (w *tableWriter) base(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
-	return w.conn.AddChain(&nftables.Chain{Name: name, Table: w.table, Type: kind, Hooknum: hook, Priority: priority})
+	return w.chain(&nftables.Chain{Name: name, Type: kind, Hooknum: hook, Priority: priority})
 }
 
 // rule adds a rule: its matches, and what is to be done.
 func (w *tableWriter) rule(c *nftables.Chain, parts ...[]expr.Any) {
+	w.rules++
 	w.conn.AddRule(&nftables.Rule{Table: w.table, Chain: c, Exprs: slices.Concat(parts...)})
 }
 
 func (w *tableWriter) filter(f Firewall) {
-	entering := w.conn.AddChain(&nftables.Chain{Name: "entering", Table: w.table})
-	leaving := w.conn.AddChain(&nftables.Chain{Name: "leaving", Table: w.table})
+	entering := w.chain(&nftables.Chain{Name: "entering"})
+	leaving := w.chain(&nftables.Chain{Name: "leaving"})
 
 	input := w.base("input", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
 	w.rule(input, device(expr.MetaKeyIIFNAME, expr.CmpOpNeq, f.Device), verdict(expr.VerdictAccept))
@@ -116,6 +149,9 @@ func (w *tableWriter) filter(f Firewall) {
 	forward := w.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
 	w.rule(forward, device(expr.MetaKeyOIFNAME, expr.CmpOpEq, f.Device), version(unix.NFPROTO_IPV6), jump(leaving))
 	w.rule(forward, device(expr.MetaKeyIIFNAME, expr.CmpOpEq, f.Device), jump(entering))
+	for _, lan := range strings.Fields(f.LANs) {
+		w.rule(forward, device(expr.MetaKeyIIFNAME, expr.CmpOpEq, f.Line), device(expr.MetaKeyOIFNAME, expr.CmpOpEq, lan), jump(entering))
+	}
 
 	w.rule(leaving, within(destination, uniqueLocal), reject(policyFail))
 	for _, p := range f.inside() {
@@ -131,6 +167,7 @@ func (w *tableWriter) filter(f Firewall) {
 	for _, t := range icmp6Through {
 		w.rule(entering, protocol(unix.IPPROTO_ICMPV6), icmpType(t), verdict(expr.VerdictAccept))
 	}
+	w.rule(entering, protocol(unix.IPPROTO_ICMP), icmpType(echo4), verdict(expr.VerdictAccept))
 	for _, p := range protocolsThrough {
 		w.rule(entering, version(unix.NFPROTO_IPV6), protocol(p), verdict(expr.VerdictAccept))
 	}

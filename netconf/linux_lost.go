@@ -22,7 +22,11 @@ var (
 	filterGroups = []uint{unix.NFNLGRP_NFTABLES}
 )
 
-const delTable = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_DELTABLE
+const (
+	delTable = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_DELTABLE
+	delChain = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_DELCHAIN
+	delRule  = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_DELRULE
+)
 
 // WatchLost tells of addresses, routes, rules and nftables' tables that are taken
 // away in this network namespace, until ctx is done. When nobody takes what it
@@ -77,13 +81,14 @@ func lost(m syscall.NetlinkMessage) (Lost, bool) {
 		return lostAddress(m.Data)
 	case unix.RTM_DELROUTE, unix.RTM_DELRULE:
 		return lostRoute(m.Data, m.Header.Type == unix.RTM_DELRULE)
-	case delTable:
+	case delTable, delChain, delRule: // their first attribute is the table's name
+
 		const header = 4 // nfgenmsg
 		if len(m.Data) < header {
 			return Lost{}, false
 		}
 		for _, a := range attributes(m.Data[header:]) {
-			if a.Attr.Type == unix.NFTA_TABLE_NAME {
+			if a.Attr.Type == unix.NFTA_TABLE_NAME && len(a.Value) > 0 {
 				return Lost{Firewall: strings.TrimRight(string(a.Value), "\x00")}, true
 			}
 		}

@@ -47,7 +47,7 @@ func (r Route) There(s System) (bool, error) { return s.HasRoute(r) }
 func (r Rule) There(s System) (bool, error) { return s.HasRule(r) }
 
 // There reports whether the table is in the kernel.
-func (f Firewall) There(s System) (bool, error) { return s.HasFirewall(f.Table) }
+func (f Firewall) There(s System) (bool, error) { return s.HasFirewall(f) }
 
 // Mended is a change that somebody has undone and that was made again.
 type Mended struct {

@@ -88,6 +88,8 @@ func TestWhatOthersTakeAwayIsPutBack(t *testing.T) {
 		{[]string{"ip", "address", "del", "fe80::1/64", "dev", "bizf6"}, []string{"addr add fe80::1/64"}},
 		{[]string{"ip", "address", "flush", "dev", "bizf6", "scope", "global"}, []string{"addr add 203.0.113.7", "route add 0.0.0.0/0"}},
 		{[]string{"nft", "delete", "table", "inet", "pppoectl_bizf6"}, []string{"nft add table"}},
+		{[]string{"nft", "flush", "chain", "inet", "pppoectl_bizf6", "input"}, []string{"nft add table"}},
+		{[]string{"nft", "flush", "table", "inet", "pppoectl_bizf6"}, []string{"nft add table"}},
 	} {
 		if c.do[0] == "nft" && ns.Command("nft", "list", "tables").Run() != nil {
 			t.Log("not installed: nft")

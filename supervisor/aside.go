@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -15,6 +16,7 @@ import (
 	"pppoectl/line"
 	"pppoectl/netconf"
 	"pppoectl/state"
+	"pppoectl/timer"
 )
 
 // aside is a part of the system that belongs to an uplink, but without which it
@@ -174,15 +176,29 @@ func (u *uplink) undoAsides() {
 	}
 }
 
+// routerGrace is how long hosts are not told that the way to the Internet is gone:
+// most sessions are back within that time, and what is told cannot be taken back for
+// three seconds (RFC 4861's MIN_DELAY_BETWEEN_RAS).
+const routerGrace = 5 * time.Second
+
 // advertise has the LANs be told of their prefixes.
 func (u *uplink) advertise() {
 	lease, confirmed := u.pd.lease()
+	now := u.s.env.Now()
+	router := confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && !u.nd.routerLess() && (u.cfg.DefaultRoute || u.cfg.SourceRoute)
+	switch {
+	case router:
+		u.routerUntil = now + routerGrace
+	case u.wanted && !u.nd.routerLess() && now < u.routerUntil:
+		router = true
+		u.asideAt = timer.Earliest(u.asideAt, u.routerUntil)
+	}
 	for _, l := range u.cfg.LAN {
 		if !l.Advertise {
 			continue
 		}
 		c := lan.Config{
-			Router: confirmed && u.machine != nil && u.machine.Info().IPv6 != nil && u.line.Carrier && !u.nd.routerLess() && (u.cfg.DefaultRoute || u.cfg.SourceRoute),
+			Router: router,
 			MTU:    u.addrs.mtu, Domains: lease.Told.Domains,
 			DNS: slices.DeleteFunc(slices.Clone(lease.Told.DNS), netip.Addr.IsLinkLocalUnicast), // those are of the uplink
 		}
@@ -206,14 +222,7 @@ type lanStatus struct {
 // followLANs tells of all LAN interfaces of the uplink until ctx is done.
 func (u *uplink) followLANs(ctx context.Context) <-chan lanStatus {
 	all := make(chan lanStatus)
-	names := map[string]bool{}
-	for _, l := range u.cfg.LAN {
-		names[l.Interface] = true
-	}
-	if b := u.cfg.Block.Interface; b != "" {
-		names[b] = true
-	}
-	for name := range names {
+	for _, name := range u.lanNames() {
 		follow, end := u.s.env.Follow(name)
 		go func() {
 			defer end()

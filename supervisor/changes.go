@@ -90,8 +90,20 @@ func (p *plan) firewall() {
 	p.add(netconf.Firewall{
 		Table: netconf.FirewallTable(u.cfg.Name), Device: u.cfg.Ifname, Filter: u.cfg.Firewall,
 		Prefixes: strings.Join(inside, " "), Masquerade: u.cfg.NAT,
-		Block: u.cfg.Block.Prefix,
+		Block: u.cfg.Block.Prefix, Line: u.cfg.Interface, LANs: strings.Join(u.lanNames(), " "),
 	})
+}
+
+// lanNames are the interfaces of the uplink's LANs, in order.
+func (u *uplink) lanNames() []string {
+	var names []string
+	for _, l := range u.cfg.LAN {
+		names = append(names, l.Interface)
+	}
+	if b := u.cfg.Block.Interface; b != "" && !slices.Contains(names, b) {
+		names = append(names, b)
+	}
+	return names
 }
 
 func (p *plan) ipv4(up bool) {

@@ -272,7 +272,12 @@ func (u *uplink) tellLasting(kind string, c cause.Code, message, peer string, la
 const maxWords = 256
 
 func (u *uplink) add(v state.Event, level logrus.Level) {
-	if !u.floods.Allow(u.s.env.Now(), eventBurst, eventInterval) {
+	limit := &u.floods
+	switch v.Kind {
+	case "up", "down", "dropped", "failed": // what a history is for is not crowded out by the rest
+		limit = &u.ends
+	}
+	if !limit.Allow(u.s.env.Now(), eventBurst, eventInterval) {
 		return
 	}
 	v.Time, v.Uplink = time.Now(), u.cfg.Name

@@ -41,7 +41,8 @@ func (u *uplink) newDelegation() delegation {
 	switch {
 	case err == nil:
 		d.client.Restore(lease)
-		d.deadline = u.s.env.Now() // what has run out meanwhile
+		u.routerUntil = u.s.env.Now() + routerGrace // as an earlier run has told
+		d.deadline = u.s.env.Now()                  // what has run out meanwhile
 	case !isMissing(err):
 		u.log.Warnf("the lease of an earlier run is lost: %v", err)
 	}
@@ -66,8 +67,9 @@ func (d *delegation) lease() (lease dhcpv6.Lease, confirmed bool) {
 }
 
 // awaitsPrefix reports whether the session is of no use yet for want of a prefix.
+// Where IPv6 has failed and the session goes on without it, it waits for nothing.
 func (u *uplink) awaitsPrefix() bool {
-	return u.pd.client != nil && !u.pd.client.Confirmed()
+	return u.pd.client != nil && !u.pd.client.Confirmed() && u.machine != nil && u.machine.Info().IPv6 != nil
 }
 
 // startDelegation asks for a prefix on a link that has come up.

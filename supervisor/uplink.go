@@ -64,6 +64,7 @@ type uplink struct {
 	lans        <-chan lanStatus  // of the LANs' interfaces
 	unfollow    func()            // ends that
 	lanUp       map[string]lanIs  // what was last seen of their interfaces
+	routerUntil time.Duration     // until when LANs believe in the way to the Internet
 	asideAt     time.Duration     // when to try again what was refused beside, since boot; 0: no need
 	asideErrors map[string]string // what was told, by owner
 	described   []string          // what was done to the system
@@ -84,6 +85,7 @@ type uplink struct {
 	lastDrop  *control.Drop
 	lastError *control.Failure
 	floods    timer.Limiter // of events
+	ends      timer.Limiter // of those that tell how sessions begin and end
 
 	mu      sync.Mutex
 	status  control.Uplink

@@ -582,8 +582,8 @@ func (k *kernel) DeleteFirewall(table string) error {
 	return nil
 }
 
-func (k *kernel) HasFirewall(table string) (bool, error) {
-	return strings.Contains(k.show(), "table inet "+table+" "), nil
+func (k *kernel) HasFirewall(f netconf.Firewall) (bool, error) {
+	return strings.Contains(k.show(), "table inet "+f.Table+" "), nil
 }
 
 func (k *kernel) has(line string) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ type service struct {
 	log  *logrus.Logger
 
 	mu      sync.Mutex
+	text    []byte          // of the file when it was read last
 	present *configs.Config // what the supervisor has
 	trial   *trial          // nil: the file's is in force
 }
@@ -52,10 +54,12 @@ func (d *service) Reload() error {
 }
 
 func (d *service) reload() error {
+	text, _ := os.ReadFile(d.file) // if it cannot be read, the next line says why
 	cfg, err := configs.LoadToRun(d.file)
 	if err != nil {
 		return cause.Errorf(cause.Usage, "%v", err)
 	}
+	d.text = text
 	d.endTrial()
 	d.take(cfg)
 	return nil
@@ -181,9 +185,13 @@ func (d *service) write(text []byte) error {
 	if err != nil {
 		return err
 	}
+	if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, d.text) {
+		return errors.Join(cause.Errorf(cause.Usage, "%s was changed since it was read, and is not overwritten; `pppoectl reload` takes it as it is", d.file), err)
+	}
 	if err := state.Replace(file, text, info.Mode().Perm()); err != nil {
 		return err
 	}
+	d.text = text
 	if _, err := configs.LoadToRun(file); err != nil && info.Mode().Perm() != 0o600 {
 		if err := os.Chmod(file, 0o600); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
+
+	"pppoectl/labnet"
 )
 
 // everything is a configuration that changes all that can be changed.
@@ -129,6 +132,52 @@ func TestWhatOthersTakeAwayComesBack(t *testing.T) {
 	} {
 		r.host.IP(strings.Fields(args)...)
 		r.restoredWhole(before, "ip "+args)
+	}
+	r.must(0, "stop")
+}
+
+// With a firewall, a neighbour on the line's Ethernet does not get to the LAN by
+// going round the session.
+func TestNeighbourOnTheLineDoesNotGetToTheLAN(t *testing.T) {
+	r := newRouter(t)
+	r.fletsimOn(r.line, "br0")
+	r.configure(everything)
+	r.settled()
+	r.run()
+	r.up(15*time.Second, both...)
+	host := r.address(0, "2001:db8:100::/64", 10*time.Second).String()
+	listener := r.hosts[0].Command("socat", "TCP6-LISTEN:80,fork,reuseaddr", "SYSTEM:echo hello")
+	if err := listener.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer listener.Wait()
+	defer listener.Process.Kill()
+	connects := func(n *labnet.Namespace) bool {
+		out, _ := n.Command("socat", "-u", "-T1", "TCP6:["+host+"]:80,connect-timeout=1", "STDOUT").CombinedOutput()
+		return strings.Contains(string(out), "hello")
+	}
+	r.eventually(5*time.Second, "the host listens", func() error {
+		if !connects(r.host) {
+			return errors.New("no answer")
+		}
+		return nil
+	})
+	neighbour := labnet.New(t)
+	labnet.Veth(neighbour, "eth0", r.line, "n0")
+	r.line.Join("br0", "n0")
+	neighbour.IP("link", "set", "eth0", "up")
+	neighbour.IP("address", "add", "2001:db8:ee::2/64", "dev", "eth0", "nodad")
+	gateway := ""
+	for line := range strings.Lines(r.host.IP("-6", "-o", "address", "show", "dev", "eth1", "scope", "link")) {
+		gateway, _, _ = strings.Cut(strings.Fields(line)[3], "/")
+	}
+	neighbour.IP("route", "add", "2001:db8:100::/56", "via", gateway, "dev", "eth0")
+	r.host.IP("route", "add", "2001:db8:ee::/64", "dev", "eth1")                       // so that answers would come back
+	r.eventually(5*time.Second, "the neighbour reaches the LAN at all", func() error { // pings may
+		return neighbour.Command("ping", "-n", "-c1", "-W1", host).Run()
+	})
+	if connects(neighbour) {
+		t.Error("a neighbour on the line connects to a host on the LAN")
 	}
 	r.must(0, "stop")
 }
