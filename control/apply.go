@@ -13,7 +13,7 @@ import (
 
 // Trial is a new configuration that waits for its confirmation.
 type Trial struct {
-	Steps []string   `json:"steps"`           // what it changes, a line each
+	Steps []string   `json:"steps,omitempty"` // what it changes, a line each
 	Until *time.Time `json:"until,omitempty"` // when the old one returns unless it is confirmed; absent: never
 }
 

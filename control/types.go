@@ -9,6 +9,7 @@ import (
 // Status is what the daemon tells of itself.
 type Status struct {
 	Version string   `json:"version"`
+	Trial   *Trial   `json:"trial,omitempty"` // a configuration that waits to be confirmed
 	Uplinks []Uplink `json:"uplinks"`
 }
 

@@ -3,6 +3,7 @@ package netconf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 )
 
@@ -48,6 +49,29 @@ func (r Rule) There(s System) (bool, error) { return s.HasRule(r) }
 
 // There reports whether the table is in the kernel.
 func (f Firewall) There(s System) (bool, error) { return s.HasFirewall(f) }
+
+// There reports whether the setting is as it is wanted. One that is gone with its
+// interface is not missed.
+func (c Sysctl) There(s System) (bool, error) {
+	now, err := s.Sysctl(c.Key)
+	return now == c.Value || errors.Is(err, fs.ErrNotExist), err
+}
+
+// MendSettings makes settings of the kernel again that somebody has changed: nobody
+// tells of those.
+func (j *Journal) MendSettings(may func(Change) bool) ([]Mended, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var mended []Mended
+	var failed []error
+	for _, e := range j.applied.all() {
+		if _, ok := e.change.(Sysctl); ok {
+			list, err := j.mend(e, may)
+			mended, failed = append(mended, list...), append(failed, err)
+		}
+	}
+	return mended, errors.Join(failed...)
+}
 
 // Mended is a change that somebody has undone and that was made again.
 type Mended struct {

@@ -30,6 +30,25 @@ func TestSettingThatTwoWantEndsWithTheSecond(t *testing.T) {
 	}
 }
 
+// Nobody tells when a setting changes: it is looked at from time to time, and put
+// back, unless too often.
+func TestSettingThatSomebodyChangesIsPutBack(t *testing.T) {
+	f := newFake()
+	j := journal(t, filepath.Join(t.TempDir(), "journal"), "b", f)
+	apply(t, j, "a", []netconf.Change{forwarding})
+	for _, may := range []bool{true, false} {
+		f.sysctls[forwarding.Key] = "0"
+		mended, err := j.MendSettings(func(netconf.Change) bool { return may })
+		if err != nil || (len(mended) == 1) != may || (f.sysctls[forwarding.Key] == "1") != may {
+			t.Errorf("allowed %v: mended %v, %v; it is %s", may, mended, err, f.sysctls[forwarding.Key])
+		}
+	}
+	f.sysctls[forwarding.Key] = "1"
+	if mended, err := j.MendSettings(func(netconf.Change) bool { return true }); err != nil || len(mended) > 0 {
+		t.Errorf("mended without need: %v, %v", mended, err)
+	}
+}
+
 func TestSettingThatWasSoAlreadyStays(t *testing.T) {
 	f := newFake()
 	f.sysctls[forwarding.Key] = "1"

@@ -52,21 +52,30 @@ func (s *Supervisor) mend(ctx context.Context) {
 			for l := range later {
 				m.put(l)
 			}
+			m.tell(m.s.journal.MendSettings(m.may))
 		}
 	}
 }
 
 func (m *mender) put(l netconf.Lost) {
-	mended, err := m.s.journal.Mend(l, func(c netconf.Change) bool {
-		if m.limits[c] == nil {
-			m.limits[c] = &timer.Limiter{}
-		}
-		if m.limits[c].Allow(m.s.env.Now(), mendBurst, mendInterval) {
+	m.tell(m.s.journal.Mend(l, func(c netconf.Change) bool {
+		if m.may(c) {
 			return true
 		}
 		m.later[l] = true
 		return false
-	})
+	}))
+}
+
+// may reports whether a change may be made again just now.
+func (m *mender) may(c netconf.Change) bool {
+	if m.limits[c] == nil {
+		m.limits[c] = &timer.Limiter{}
+	}
+	return m.limits[c].Allow(m.s.env.Now(), mendBurst, mendInterval)
+}
+
+func (m *mender) tell(mended []netconf.Mended, err error) {
 	if err != nil { // its device is down or gone, most likely; then it is made with the device
 		m.s.log.Debugf("could not be put back: %v", err)
 	}

@@ -100,7 +100,7 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 		return err
 	}
 	d := &service{Supervisor: sup, file: cfg.File, dir: cfg.StateDir, log: log, present: cfg, text: text}
-	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, control.Metrics(sup.Status), logrus.NewEntry(log))
+	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, control.Metrics(d.Status), logrus.NewEntry(log))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -33,6 +34,17 @@ type service struct {
 	text    []byte          // of the file when it was read last
 	present *configs.Config // what the supervisor has
 	trial   *trial          // nil: the file's is in force
+
+	until atomic.Pointer[time.Time] // when the trial ends; nil: there is none
+}
+
+// Status implements control.Daemon.
+func (d *service) Status() control.Status {
+	s := d.Supervisor.Status()
+	if until := d.until.Load(); until != nil {
+		s.Trial = &control.Trial{Until: until}
+	}
+	return s
 }
 
 // trial is a configuration that waits to be confirmed.
@@ -76,6 +88,7 @@ func (d *service) endTrial() {
 		d.trial.timer.Stop()
 		d.trial = nil
 	}
+	d.until.Store(nil)
 }
 
 // Plan implements control.Daemon.
@@ -139,6 +152,7 @@ func (d *service) Apply(text []byte, name string, within time.Duration) (control
 	next := &trial{text: text}
 	next.timer = time.AfterFunc(within, func() { d.expire(next) })
 	d.trial = next
+	d.until.Store(&until)
 	d.Tell("applied", fmt.Sprintf("the configuration of %s is applied until %s; unless it is confirmed by then, that of %s returns",
 		name, until.Format(time.TimeOnly), d.file))
 	d.take(cfg)

@@ -32,6 +32,9 @@ func newStatus(a *app) *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if !asJSON {
+				if t := status.Trial; t != nil {
+					fmt.Fprintf(out, "a configuration is on trial: the old one returns at %s unless `pppoectl confirm` is said\n\n", t.Until.Local().Format(time.TimeOnly))
+				}
 				for i, u := range status.Uplinks {
 					if i > 0 {
 						fmt.Fprintln(out)

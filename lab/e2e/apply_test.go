@@ -53,10 +53,16 @@ func TestConfigurationReturnsUnlessItIsConfirmed(t *testing.T) {
 	r := s.must(0, "apply", next, "--confirm-within", "2s")
 	t.Logf("apply: %s%s", r.stdout, r.stderr)
 	s.metric("50", time.Second)
+	if r := s.must(0, "status"); !strings.Contains(r.stdout, "on trial") {
+		t.Errorf("the status does not tell of the trial: %s", r.stdout)
+	}
 	file(old, "before it is confirmed")
 	took := s.metric("100", 4*time.Second)
 	t.Logf("the old one was back %v after apply", took.Round(10*time.Millisecond))
 	stays("after it has returned")
+	if r := s.must(0, "status"); strings.Contains(r.stdout, "on trial") {
+		t.Errorf("the status tells of a trial that is over: %s", r.stdout)
+	}
 	s.must(2, "confirm")
 
 	s.must(0, "apply", next, "--confirm-within", "1s")
