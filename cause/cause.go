@@ -17,6 +17,7 @@ const (
 	NegotiationError Code = "negotiation_failed" // LCP came to no end
 	Loopback         Code = "loopback"           // the line returns what we send
 	AuthRejected     Code = "auth_rejected"      // the AC did not like login or password
+	StillHeld        Code = "still_held"         // the AC refuses the login because it holds an earlier session of it
 	AuthTimeout      Code = "auth_timeout"       // the AC came to no verdict
 	NetworkFailed    Code = "network_failed"     // no network protocol that we asked for opened
 	NoPrefix         Code = "no_prefix"          // the session is up, but no prefix was delegated
@@ -29,6 +30,7 @@ const (
 	Stale            Code = "stale"              // a session of an earlier run that could not be taken over
 	Reconfigured     Code = "reconfigured"       // the configuration changed
 	NotRunning       Code = "not_running"        // there is no daemon
+	Crashed          Code = "crashed"            // pppoectl itself has ended unexpectedly, several times
 	Disabled         Code = "disabled"           // the uplink is down on the operator's wish
 	WaitTimeout      Code = "wait_timeout"       // the uplink did not come up in the time given
 	Unknown          Code = "unknown_uplink"     // no such name in the configuration
@@ -60,6 +62,7 @@ var entries = map[Code]entry{
 	NegotiationError: {10, "LCP negotiation failed"},
 	Loopback:         {10, "the line is looped back"},
 	AuthRejected:     {19, "authentication rejected"},
+	StillHeld:        {21, "the access concentrator still holds an earlier session"},
 	AuthTimeout:      {10, "the access concentrator did not finish authentication"},
 	NetworkFailed:    {10, "no network protocol came up"},
 	NoPrefix:         {22, "no prefix was delegated"},
@@ -72,6 +75,7 @@ var entries = map[Code]entry{
 	Stale:            {ExitFailed, "left over from an earlier run"},
 	Reconfigured:     {ExitOK, "the configuration changed"},
 	NotRunning:       {23, "pppoectl is not running"},
+	Crashed:          {ExitFailed, "pppoectl has ended unexpectedly several times"},
 	Disabled:         {ExitFailed, "down on the operator's wish"},
 	WaitTimeout:      {24, "timed out waiting"},
 	Unknown:          {ExitUsage, "no such uplink"},

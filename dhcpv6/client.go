@@ -29,6 +29,7 @@ const (
 	Start             // the link is up: ask for a prefix, first for the old one
 	Stop              // the link is down: the lease stays
 	Release           // give the prefixes back
+	Resume            // the link has been up all the time, and a server has confirmed the lease on it
 )
 
 // Input is one thing that happens. Without a message or command it says that the
@@ -148,6 +149,8 @@ func (c *Client) Step(now time.Duration, in Input) Output {
 		s.stop()
 	case in.Command == Release:
 		s.release()
+	case in.Command == Resume:
+		s.resume()
 	}
 	s.tick()
 	s.deprecate()
@@ -253,12 +256,8 @@ func (s *step) expire() {
 // 8415 section 18.2.12). No delay comes before that (section 18.2.1): on a PPP link
 // there is no other client.
 func (s *step) start() {
-	s.stop()
-	s.failures, s.told, s.avoid = 0, "", nil
-	if s.next != nil {
-		s.cfg, s.next = *s.next, nil
-	}
-	if same := bytes.Equal(s.lease.Client, s.cfg.DUID) && s.lease.IAID == s.cfg.IAID; !same {
+	s.begun()
+	if !s.known() {
 		for _, p := range s.lease.Prefixes { // no server would know us
 			s.tell(Withdrawn, p.Prefix.String(), "")
 		}
@@ -269,6 +268,32 @@ func (s *step) start() {
 		return
 	}
 	s.begin(Confirming, wire.MessageTypeRebind, nil, confirmTimes)
+}
+
+// resume goes on with a lease of which only this process does not know yet. What is
+// due by now is done.
+func (s *step) resume() {
+	s.begun()
+	if !s.known() || len(s.lease.Prefixes) == 0 {
+		s.start()
+		return
+	}
+	s.phase, s.confirmed = Bound, s.lease.ours()
+	s.outline = s.lease.outline(s.now)
+}
+
+// begun is what a link that is up begins with.
+func (s *step) begun() {
+	s.stop()
+	s.failures, s.told, s.avoid = 0, "", nil
+	if s.next != nil {
+		s.cfg, s.next = *s.next, nil
+	}
+}
+
+// known reports whether the server of the lease knows us by our present names.
+func (s *step) known() bool {
+	return bytes.Equal(s.lease.Client, s.cfg.DUID) && s.lease.IAID == s.cfg.IAID
 }
 
 func (s *step) stop() {

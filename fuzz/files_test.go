@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pppoectl/configs"
 	"pppoectl/netconf"
@@ -46,13 +47,13 @@ func FuzzStateFile(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		v, err := s.LoadUplink("a")
+		v, err := s.LoadUplink("a", 0, time.Now())
 		documented(t, err)
 		if err == nil { // what could be read can be written and read again
 			if err := s.SaveUplink("b", v); err != nil {
 				t.Fatal(err)
 			}
-			if again, err := s.LoadUplink("b"); err != nil || again != v {
+			if again, err := s.LoadUplink("b", 0, time.Now()); err != nil || again != v {
 				t.Fatalf("%+v came back as %+v, %v", v, again, err)
 			}
 		}

@@ -111,6 +111,13 @@ func (l *Link) Pause() { l.echo.pause() }
 // Suspect says that the peer may be gone: it is asked at once.
 func (l *Link) Suspect(now time.Duration) { l.echo.suspect(now) }
 
+// Resume says that the link was out of sight, and nothing can reach the peer yet.
+// received is how many data packets have come until now: they are no sign of life.
+func (l *Link) Resume(received uint64) {
+	l.echo.pause()
+	l.echo.v.Data = received
+}
+
 // Hurry asks a peer that is suspect in quick succession until a time.
 func (l *Link) Hurry(now, until time.Duration) { l.echo.hurry(now, until) }
 

@@ -39,7 +39,7 @@ type Config struct {
 	MTU       int // of the link in octets, the MRU that LCP asks for
 
 	Username string
-	Password string
+	Password string     `json:"-"`
 	Auth     []lcp.Auth // what the peer may demand, the best first
 
 	Families    []Family

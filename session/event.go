@@ -18,6 +18,7 @@ const (
 	Ready         Kind = "up"             // every family that was asked for is up, or has failed
 	Suspected     Kind = "suspect"        // the AC may be gone
 	Alive         Kind = "alive"          // it is not
+	Resumed       Kind = "resumed"        // a session that was taken over is alive
 	Closed        Kind = "closed"         // the session is over; Cause and Text say why
 	Dropped       Kind = "dropped"        // a frame was ignored; Text says why
 	Notice        Kind = "notice"         // the AC said something

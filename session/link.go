@@ -175,6 +175,9 @@ func (s *step) linkDown() {
 		s.v.GiveUpAt = s.now + linkWait
 	}
 	s.auth = nil
+	if s.v.Suspect.Resumed && s.v.Phase == Link { // whoever negotiates is alive
+		s.tell(Event{Kind: Resumed})
+	}
 	s.v.Suspect = suspicion{}
 	for _, n := range s.networks {
 		s.networkOutput(n, n.automaton.Down(s.now))

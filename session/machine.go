@@ -24,6 +24,7 @@ const (
 	Abandon           // end it now: PADT
 	LineLost          // the line has lost its carrier: keep the session, say nothing
 	LineBack          // the line is back: ask the AC whether the session is
+	TakenOver         // another process had the session, and is gone; see [Resume]
 )
 
 // Input is one thing that happens to a session. Without a frame or command it
@@ -137,6 +138,8 @@ func (s *step) command(in Input) {
 		s.lineLost()
 	case LineBack:
 		s.lineBack()
+	case TakenOver:
+		s.takenOver()
 	}
 }
 

@@ -29,6 +29,9 @@ type Stale struct {
 	MAC     pppoe.MAC `json:"mac,omitzero"` // ours at the time; zero: what it is now
 }
 
+// Same reports whether s and t are one session.
+func (s Stale) Same(t Stale) bool { return s.Session != 0 && s.AC == t.AC && s.Session == t.Session }
+
 // vars is what the machine itself remembers; its parts keep their own.
 type vars struct {
 	Phase     Phase         `json:"phase"`
@@ -58,7 +61,8 @@ type NetworkSnapshot struct {
 // from it behaves as the one that it was taken from. Its times are times since
 // boot, so that it is of use in the same boot only.
 type Snapshot struct {
-	MAC       pppoe.MAC           `json:"mac"` // of the line's interface
+	MAC       pppoe.MAC           `json:"mac"`    // of the line's interface
+	Config    Config              `json:"config"` // without the password
 	Session   vars                `json:"session"`
 	Discovery pppoe.DiscoveryVars `json:"discovery"`
 	Link      lcp.Snapshot        `json:"link"`
@@ -80,8 +84,9 @@ func (s *Snapshot) Peer() (Stale, bool) {
 // Snapshot returns all that the session remembers.
 func (m *Machine) Snapshot() Snapshot {
 	s := Snapshot{
-		MAC: m.cfg.MAC, Session: m.v, Discovery: m.discovery.Snapshot(), Link: m.link.Snapshot(),
+		MAC: m.cfg.MAC, Config: m.cfg, Session: m.v, Discovery: m.discovery.Snapshot(), Link: m.link.Snapshot(),
 	}
+	s.Config.Password = ""
 	s.Session.Early = slices.Clone(m.v.Early)
 	if m.auth != nil {
 		v := m.auth.Snapshot()

@@ -35,6 +35,8 @@ type suspicion struct {
 	Answer bool          `json:"answer,omitempty"` // an AC has made an offer since, or since Asked
 	Asked  time.Duration `json:"asked,omitempty"`  // when the last question began; 0: it is not being asked
 	Times  int           `json:"times,omitempty"`  // it was asked
+
+	Resumed bool `json:"resumed,omitempty"` // the session was taken over, and has not shown life since
 }
 
 // lineLost keeps the session while nothing can be said: carrier loss is not
@@ -46,7 +48,7 @@ func (s *step) lineLost() {
 	s.v.LineLost = true
 	if s.v.Phase.established() {
 		s.link.Pause()
-		s.v.Suspect = suspicion{On: true, Since: s.now}
+		s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: s.v.Suspect.Resumed}
 		s.tell(Event{Kind: Suspected, Cause: cause.NoCarrier, Text: "the line has lost its carrier; the session is kept"})
 	}
 }
@@ -57,7 +59,11 @@ func (s *step) lineBack() {
 		return
 	}
 	s.v.LineLost = false
-	if s.v.Phase.established() {
+	switch {
+	case !s.v.Phase.established():
+	case s.v.Suspect.Resumed:
+		s.prove()
+	default:
 		s.v.Suspect = suspicion{On: true, Since: s.now}
 		s.link.Suspect(s.now)
 	}
@@ -74,10 +80,13 @@ func (s *step) suspicion() {
 	echo := s.link.Echo()
 	v := &s.v.Suspect
 	if echo.Since == 0 {
-		if v.On {
-			*v = suspicion{}
+		switch {
+		case v.Resumed:
+			s.tell(Event{Kind: Resumed})
+		case v.On:
 			s.tell(Event{Kind: Alive})
 		}
+		*v = suspicion{}
 		return
 	}
 	if !v.On {

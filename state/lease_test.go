@@ -11,6 +11,7 @@ import (
 
 	"pppoectl/dhcpv6"
 	"pppoectl/lan"
+	"pppoectl/session"
 	"pppoectl/state"
 )
 
@@ -54,7 +55,7 @@ func TestLeaseOverAnotherBoot(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := open(t, dir, "boot-1")
-			if err := s.SaveLease("bizf6", state.Lease{Lease: delegated(), At: written, Clock: clock}); err != nil {
+			if err := s.SaveLease("bizf6", state.Lease{Lease: delegated(), In: session.Stale{Session: 7}, At: written, Clock: clock}); err != nil {
 				t.Fatal(err)
 			}
 			s.Close()
@@ -62,14 +63,17 @@ func TestLeaseOverAnotherBoot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got.In != (session.Stale{}) && b.boot != "boot-1" {
+				t.Errorf("confirmed in %v, of another boot", got.In)
+			}
 			want := delegated()
 			want.T1 += b.moved
 			want.Prefixes[0].PreferredUntil += b.moved
 			want.Prefixes[0].ValidUntil += b.moved
-			if !reflect.DeepEqual(got, want) {
+			if !reflect.DeepEqual(got.Lease, want) {
 				t.Errorf("got\n%+v\nwant\n%+v", got, want)
 			}
-			if left := got.Prefixes[0].ValidUntil - b.now; left > 4*time.Hour {
+			if left := got.Lease.Prefixes[0].ValidUntil - b.now; left > 4*time.Hour {
 				t.Errorf("%v left of four hours", left)
 			}
 		})
@@ -131,7 +135,7 @@ func TestLeasesAndLANsThatAreMissingOrDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if v, err := s.LoadLease("bizf6", 0, clock); !errors.Is(err, state.ErrCorrupt) || len(v.Prefixes) > 0 {
+	if v, err := s.LoadLease("bizf6", 0, clock); !errors.Is(err, state.ErrCorrupt) || len(v.Lease.Prefixes) > 0 {
 		t.Errorf("lease: %+v, %v", v, err)
 	}
 	if v, err := s.LoadLANs(0, clock); !errors.Is(err, state.ErrCorrupt) || len(v) > 0 {

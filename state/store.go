@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pppoectl/cause"
 	"pppoectl/dhcpv6"
 	"pppoectl/lan"
 	"pppoectl/session"
@@ -39,7 +40,9 @@ type Store struct {
 }
 
 // Open opens the state directory dir, and makes it if it is missing. boot is
-// the id of this boot (see [BootID]). Only one process at a time may have it.
+// the id of this boot (see [BootID]). Only one process at a time may have it, and none
+// that is older than the one which has written there: it would take what it does
+// not understand for damaged.
 func Open(dir, boot string) (*Store, error) {
 	for _, d := range []string{dir, filepath.Join(dir, "sessions"), filepath.Join(dir, "uplinks"), filepath.Join(dir, "leases")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -57,7 +60,33 @@ func Open(dir, boot string) (*Store, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return &Store{dir: dir, boot: boot, lock: lock}, nil
+	s := &Store{dir: dir, boot: boot, lock: lock}
+	if err := s.understood(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// understood says which file is of a newer version; nil if none is.
+func (s *Store) understood() error {
+	files := []string{lanFile, runFile}
+	for _, d := range []string{"sessions", "uplinks", "leases"} {
+		found, err := filepath.Glob(filepath.Join(s.dir, d, "*.json"))
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			files = append(files, filepath.Join(d, filepath.Base(f)))
+		}
+	}
+	for _, f := range files {
+		var body json.RawMessage
+		if _, err := s.read(f, &body); errors.Is(err, ErrVersion) {
+			return fmt.Errorf("%s: %w; start that version again, or run its `pppoectl clean`", s.dir, err)
+		}
+	}
+	return nil
 }
 
 // BootID returns the kernel's id of this boot.
@@ -156,6 +185,10 @@ func (s *Store) remove(file string) error {
 type Session struct {
 	Interface string           `json:"interface"`
 	Device    string           `json:"device"`
+	MTU       int              `json:"mtu"`               // as it was configured, in octets
+	UpAt      time.Duration    `json:"up_at,omitempty"`   // since boot; 0: it was not up yet
+	Resumed   int              `json:"resumed,omitempty"` // times that another process has taken it over
+	Dropped   [2]uint64        `json:"dropped"`           // packets received and to be sent that were not carried
 	Snapshot  session.Snapshot `json:"snapshot"`
 }
 
@@ -169,6 +202,12 @@ func (s *Store) SaveSession(name string, v Session) error { return s.write(sessi
 func (s *Store) LoadSession(name string) (v Session, sameBoot bool, err error) {
 	boot, err := s.read(sessionFile(name), &v)
 	return v, err == nil && boot == s.boot, err
+}
+
+// HasSession reports whether there is a session of uplink name.
+func (s *Store) HasSession(name string) bool {
+	_, err := os.Stat(filepath.Join(s.dir, sessionFile(name)))
+	return err == nil
 }
 
 // RemoveSession forgets the session of uplink name.
@@ -191,12 +230,26 @@ func (s *Store) Sessions() ([]string, error) {
 
 // Uplink is what is kept of an uplink for ever.
 type Uplink struct {
-	Down       bool   `json:"down,omitempty"`        // on the operator's wish
-	Worked     bool   `json:"worked,omitempty"`      // the login has been accepted before
-	Rejections int    `json:"rejections,omitempty"`  // of the login, in a row
-	RejectedAt int64  `json:"rejected_at,omitempty"` // Unix time in seconds of the last
-	DUID       string `json:"duid,omitempty"`        // of DHCPv6, hexadecimal, once made
-	Identifier string `json:"identifier,omitempty"`  // the IPv6 interface identifier, once chosen
+	Down       bool   `json:"down,omitempty"`       // on the operator's wish
+	Worked     bool   `json:"worked,omitempty"`     // the login has been accepted before
+	Rejections int    `json:"rejections,omitempty"` // of the login, in a row
+	DUID       string `json:"duid,omitempty"`       // of DHCPv6, hexadecimal, once made
+	Identifier string `json:"identifier,omitempty"` // the IPv6 interface identifier, once chosen
+
+	Retry *Retry         `json:"retry,omitempty"` // the wait for the next dial
+	Last  *session.Stale `json:"last,omitempty"`  // the last session that has ended
+}
+
+// Retry is why an uplink waits before it is dialled again. Its time is since the boot
+// in which it was written.
+type Retry struct {
+	Cause    cause.Code    `json:"cause"`
+	Text     string        `json:"text"`
+	Message  string        `json:"message"`
+	Failures int           `json:"failures"` // in a row
+	Wait     time.Duration `json:"wait"`
+	At       time.Duration `json:"at"`   // when the wait began, since boot
+	Clock    time.Time     `json:"time"` // the same
 }
 
 func uplinkFile(name string) string { return filepath.Join("uplinks", name+".json") }
@@ -204,20 +257,51 @@ func uplinkFile(name string) string { return filepath.Join("uplinks", name+".jso
 // SaveUplink writes down what is known of uplink name.
 func (s *Store) SaveUplink(name string, v Uplink) error { return s.write(uplinkFile(name), v) }
 
-// LoadUplink returns what is known of uplink name; nothing is no error.
-func (s *Store) LoadUplink(name string) (Uplink, error) {
+// LoadUplink returns what is known of uplink name, with times in this boot, whose
+// time is now, also if it was written in another one; nothing is no error.
+func (s *Store) LoadUplink(name string, now time.Duration, clock time.Time) (Uplink, error) {
 	var v Uplink
-	_, err := s.read(uplinkFile(name), &v)
+	boot, err := s.read(uplinkFile(name), &v)
 	if errors.Is(err, os.ErrNotExist) {
 		return Uplink{}, nil
 	}
+	if r := v.Retry; r != nil && boot != s.boot {
+		r.At = now - max(clock.Sub(r.Clock), 0)
+	}
 	return v, err
+}
+
+const runFile = "run.json"
+
+// unfinished is how many runs in a row have dialled and not ended in good order.
+type unfinished struct {
+	Runs int `json:"runs"`
+}
+
+// SetUnfinished writes down how many runs in a row have not ended in good order,
+// this one included.
+func (s *Store) SetUnfinished(runs int) error {
+	if runs == 0 {
+		return s.remove(runFile)
+	}
+	return s.write(runFile, unfinished{runs})
+}
+
+// Unfinished returns how many runs before this one have not ended in good order.
+func (s *Store) Unfinished() (int, error) {
+	var v unfinished
+	_, err := s.read(runFile, &v)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	return v.Runs, err
 }
 
 // Lease is what is kept of a delegated prefix. Its times are since the boot in
 // which it was written.
 type Lease struct {
 	Lease dhcpv6.Lease  `json:"lease"`
+	In    session.Stale `json:"in"`   // the session in which a server has confirmed it last
 	At    time.Duration `json:"at"`   // when it was written, since boot
 	Clock time.Time     `json:"time"` // the same
 }
@@ -230,18 +314,17 @@ func (s *Store) SaveLease(name string, v Lease) error { return s.write(leaseFile
 // LoadLease returns the lease of uplink name with its times in this boot, whose
 // time is now, also if it was written in another one. Without one the error is
 // os.ErrNotExist.
-func (s *Store) LoadLease(name string, now time.Duration, clock time.Time) (dhcpv6.Lease, error) {
+func (s *Store) LoadLease(name string, now time.Duration, clock time.Time) (Lease, error) {
 	var v Lease
 	boot, err := s.read(leaseFile(name), &v)
 	if err != nil {
-		return dhcpv6.Lease{}, err
+		return Lease{}, err
 	}
-	if boot == s.boot {
-		return v.Lease, nil
+	if boot != s.boot { // a clock that went backwards, as without a battery, makes a lease no longer
+		passed := max(clock.Sub(v.Clock), 0)
+		v.Lease, v.In = v.Lease.Shift(now-passed-v.At), session.Stale{}
 	}
-	// A clock that went backwards, as without a battery, makes a lease no longer.
-	passed := max(clock.Sub(v.Clock), 0)
-	return v.Lease.Shift(now - passed - v.At), nil
+	return v, nil
 }
 
 // RemoveLease forgets the lease of uplink name.
@@ -282,7 +365,7 @@ func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.S
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "leases", lanFile, "journal", "events.jsonl", "events.jsonl.1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", lanFile, runFile, "journal", "events.jsonl", "events.jsonl.1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

@@ -118,7 +118,7 @@ func TestWhatIsMissing(t *testing.T) {
 	if _, _, err := s.LoadSession("none"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("session: %v", err)
 	}
-	if v, err := s.LoadUplink("none"); err != nil || v != (state.Uplink{}) {
+	if v, err := s.LoadUplink("none", 0, time.Now()); err != nil || v != (state.Uplink{}) {
 		t.Errorf("uplink: %+v, %v", v, err)
 	}
 	if err := s.RemoveSession("none"); err != nil {
@@ -175,7 +175,7 @@ func damage(t *testing.T, spoil func([]byte) []byte) error {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v, err := s.LoadUplink("a")
+	v, err := s.LoadUplink("a", 0, time.Now())
 	if err == nil && !reflect.DeepEqual(v, state.Uplink{Down: true, Worked: true, Rejections: 2, Identifier: "fd61:ff9b:eb97:1f93"}) {
 		t.Errorf("read without an error: %+v from %s", v, b)
 	}
@@ -214,7 +214,7 @@ func TestEveryBitFlipIsNoticed(t *testing.T) {
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.LoadUplink("a")
+			got, err := s.LoadUplink("a", 0, time.Now())
 			if err != nil && !errors.Is(err, state.ErrCorrupt) && !errors.Is(err, state.ErrVersion) {
 				t.Errorf("octet %d bit %d: %v", at, bit, err)
 			}

@@ -72,6 +72,8 @@ type Environment struct {
 	Attach func(name string) (Device, error)
 	// NewPath begins to carry a session's packets.
 	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
+	// Carried counts what has gone through a TUN device since it was made.
+	Carried func(device string) (dataplane.Counters, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
 	// OpenRouters opens a socket for router discovery on a device.
@@ -106,6 +108,12 @@ func Real(w *line.Watcher) Environment {
 			return d, nil
 		},
 		NewPath: dataplane.NewPortable,
+		Carried: func(device string) (dataplane.Counters, error) {
+			c, err := tun.Count(device)
+			return dataplane.Counters{
+				RxPackets: c.ReceivedPackets, RxBytes: c.ReceivedBytes, TxPackets: c.SentPackets, TxBytes: c.SentBytes,
+			}, err
+		},
 		OpenDHCP: func(device string, local netip.Addr) (Datagrams, error) {
 			d, err := linklocal.OpenDHCP(device, local)
 			if err != nil {

@@ -29,6 +29,7 @@ func (u *uplink) handle(e session.Event) {
 		u.log.WithField("reason", e.Text).Trace("frame ignored")
 		return
 	case session.Opened:
+		u.last = u.peer()
 		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s opened session 0x%04x", quote(info.ACName), info.SessionID), "")
 	case session.NoOffer:
 		text := fmt.Sprintf("%s: no access concentrator answers on %s (%s); still asking%s", u.cfg.Name, u.cfg.Interface, e.Text, u.pinned())
@@ -48,6 +49,9 @@ func (u *uplink) handle(e session.Event) {
 		u.tell(string(e.Kind), e.Cause, fmt.Sprintf("the session may be gone: %s", e.Text), "")
 	case session.Alive:
 		u.tell(string(e.Kind), cause.None, "the AC answers again, the session goes on", "")
+	case session.Resumed:
+		u.resumedAlive()
+		return
 	case session.Notice:
 		u.tell(string(e.Kind), cause.None, e.Text, e.Peer)
 	}
@@ -69,8 +73,12 @@ func (u *uplink) remind(k session.Kind) {
 	if _, _, id := u.machine.Address(); id == 0 {
 		return
 	}
-	if k == session.Opened || u.saves.Allow(u.s.env.Now(), saveBurst, saveInterval) {
+	now := u.s.env.Now()
+	switch {
+	case k == session.Opened || u.saves.Allow(now, saveBurst, saveInterval):
 		u.saveSession()
+	case u.saveAt == 0:
+		u.saveAt = now + saveInterval
 	}
 }
 
@@ -86,7 +94,7 @@ func (u *uplink) pinned() string {
 func (u *uplink) authenticated(e session.Event) {
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("authenticated by %s (%s)", quote(u.machine.Info().ACName), e.Text), e.Peer)
 	if !u.record.Worked || u.record.Rejections > 0 {
-		u.record.Worked, u.record.Rejections, u.record.RejectedAt = true, 0, 0
+		u.record.Worked, u.record.Rejections = true, 0
 		u.saveRecord()
 	}
 }
@@ -121,6 +129,10 @@ func (u *uplink) closed(e session.Event) {
 	u.stopDelegation()
 	u.stopDiscovery()
 	u.pd.hangAt = 0
+	if u.last.Session != 0 {
+		last := u.last
+		u.record.Last = &last
+	}
 	if peer, ok := u.stalePeer(); ok {
 		u.stale = &peer
 	} else {
@@ -175,12 +187,13 @@ func (u *uplink) failed(c cause.Code, text, peer string, lasted int) {
 	if c != cause.NoCarrier && c != cause.NoInterface {
 		u.failures++
 	}
+	if c = reason(c, peer); c == cause.StillHeld {
+		u.releaseAgain()
+	}
 	n := u.failures
 	if c == cause.AuthRejected {
 		u.record.Rejections++
-		u.record.RejectedAt = time.Now().Unix()
 		n = u.record.Rejections
-		u.saveRecord()
 	}
 	d := delay(c, n, u.record.Worked, u.rand)
 	message := fmt.Sprintf("%s: %s", u.cfg.Name, u.story(c, text, peer))
@@ -191,6 +204,7 @@ func (u *uplink) failed(c cause.Code, text, peer string, lasted int) {
 			at := time.Now().Add(d)
 			next = &at
 		}
+		u.noteRetry(c, text, message, d)
 		message += "; next try " + in(d)
 	} else {
 		message += "; it is dialled as soon as the line is back"
@@ -224,6 +238,12 @@ func (u *uplink) story(c cause.Code, text, peer string) string {
 			story += "; check username and password"
 		}
 		return story
+	case cause.StillHeld:
+		how := text
+		if u.auth != "" {
+			how = u.auth
+		}
+		return fmt.Sprintf("login refused %s%s (%s): an earlier session is still open there; it lets this login in when that one has timed out, usually after some minutes", by, said, how)
 	case cause.ACRefused:
 		return fmt.Sprintf("session refused %s: %s%s", by, text, said)
 	case cause.PADT:
@@ -292,8 +312,18 @@ func (u *uplink) add(v state.Event, level logrus.Level) {
 	}
 }
 
+// saveSession writes the session down, if there is one.
 func (u *uplink) saveSession() {
-	v := state.Session{Interface: u.cfg.Interface, Device: u.cfg.Ifname, Snapshot: u.machine.Snapshot()}
+	u.saveAt = 0
+	v := state.Session{
+		Interface: u.cfg.Interface, Device: u.cfg.Ifname, MTU: u.cfg.MTU, UpAt: u.upAt, Resumed: u.resumed,
+		Snapshot: u.machine.Snapshot(),
+	}
+	if v.Snapshot.Discovery.Session == 0 {
+		return
+	}
+	c := u.counters()
+	v.Dropped = [2]uint64{c.RxDropped, c.TxDropped}
 	if err := u.s.store.SaveSession(u.cfg.Name, v); err != nil {
 		u.log.Errorf("the session could not be written down: %v", err)
 	}

@@ -83,7 +83,7 @@ func (u *uplink) again() {
 			u.lastError = nil
 		}
 		u.carry()
-		u.startDelegation()
+		u.startIPv6()
 	}
 }
 
@@ -144,9 +144,18 @@ func (u *uplink) networkChanged(e session.Event) {
 	u.carry()
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
 	if e.Family == session.IPv6 {
-		u.startDelegation()
-		u.startDiscovery()
+		u.startIPv6()
 	}
+}
+
+// startIPv6 begins with what an open IPv6CP makes possible, as far as that is not
+// done.
+func (u *uplink) startIPv6() {
+	if u.machine == nil || u.machine.Info().IPv6 == nil {
+		return
+	}
+	u.startDelegation()
+	u.startDiscovery()
 }
 
 func colon(s string) string {

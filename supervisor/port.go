@@ -14,7 +14,10 @@ import (
 func (u *uplink) lineChanged(s line.Status) {
 	old := u.line
 	u.line = s
-	u.lineSeen = true
+	if !u.lineSeen {
+		u.lineSeen = true
+		u.adopt()
+	}
 	if !s.Exists || old.Interface.Index != s.Interface.Index {
 		u.lineTaken = false
 		u.strangeBy = u.s.env.Now() + grace
@@ -82,6 +85,7 @@ func (u *uplink) carrierBack() {
 	defer u.refresh()
 	u.step(session.Input{Command: session.LineBack})
 	u.carry()
+	u.startIPv6()
 	if waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code != cause.NoCarrier; !waiting {
 		u.nextTry = 0
 		u.dial()

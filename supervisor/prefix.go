@@ -14,6 +14,7 @@ import (
 	"pppoectl/configs"
 	"pppoectl/control"
 	"pppoectl/dhcpv6"
+	"pppoectl/pppoe"
 	"pppoectl/session"
 	"pppoectl/state"
 	"pppoectl/timer"
@@ -28,6 +29,7 @@ type delegation struct {
 	deadline time.Duration  // the client's
 	hangAt   time.Duration  // when to hang up although the server has not confirmed a Release; 0: not
 	saves    timer.Limiter  // of the lease on disk
+	in       session.Stale  // the session in which the lease on disk was confirmed
 }
 
 // newDelegation returns what the uplink needs to get a prefix, with the lease of
@@ -40,7 +42,8 @@ func (u *uplink) newDelegation() delegation {
 	lease, err := u.s.store.LoadLease(u.cfg.Name, u.s.env.Now(), time.Now())
 	switch {
 	case err == nil:
-		d.client.Restore(lease)
+		d.client.Restore(lease.Lease)
+		d.in = lease.In
 		u.routerUntil = u.s.env.Now() + routerGrace // as an earlier run has told
 		d.deadline = u.s.env.Now()                  // what has run out meanwhile
 	case !isMissing(err):
@@ -84,7 +87,10 @@ func (u *uplink) startDelegation() {
 		return
 	}
 	u.pd.socket = socket
-	u.pd.client.Configure(dhcpv6.Config{DUID: u.duid(), IAID: u.iaid(), Hint: u.cfg.Prefix.Hint})
+	if u.pd.client.Phase() != dhcpv6.Down { // it goes on
+		return
+	}
+	u.pd.client.Configure(u.leaseConfig(u.port.MAC()))
 	u.stepDHCP(dhcpv6.Input{Command: dhcpv6.Start})
 }
 
@@ -98,9 +104,13 @@ func (u *uplink) stopDelegation() {
 	u.pd.socket = nil
 }
 
+// leaseConfig says who asks for a prefix, on a line whose address is mac.
+func (u *uplink) leaseConfig(mac pppoe.MAC) dhcpv6.Config {
+	return dhcpv6.Config{DUID: u.duid(mac), IAID: u.iaid(), Hint: u.cfg.Prefix.Hint}
+}
+
 // duid returns the DUID of the client (RFC 8415 section 11).
-func (u *uplink) duid() []byte {
-	mac := u.port.MAC()
+func (u *uplink) duid(mac pppoe.MAC) []byte {
 	switch u.cfg.Prefix.DUID {
 	case configs.FixedDUID:
 		return u.cfg.Prefix.Fixed
@@ -263,8 +273,12 @@ func (u *uplink) saveLease(changed bool) {
 	if !changed && !u.pd.saves.Allow(now, leaseBurst, leaseInterval) {
 		return
 	}
-	lease, _ := u.pd.lease()
-	err := u.s.store.SaveLease(u.cfg.Name, state.Lease{Lease: lease, At: now, Clock: time.Now()})
+	lease, confirmed := u.pd.lease()
+	u.pd.in = session.Stale{}
+	if confirmed && u.machine != nil {
+		u.pd.in = u.peer()
+	}
+	err := u.s.store.SaveLease(u.cfg.Name, state.Lease{Lease: lease, In: u.pd.in, At: now, Clock: time.Now()})
 	if err != nil {
 		u.log.Errorf("the lease could not be written down: %v", err)
 	}

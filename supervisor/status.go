@@ -79,7 +79,7 @@ func (u *uplink) compose() control.Uplink {
 	v := control.Uplink{
 		Name: u.cfg.Name, State: u.stateName(info), Interface: u.cfg.Interface, Device: u.cfg.Ifname,
 		SessionID: info.SessionID, MTU: info.MTU, Auth: authName(info.Auth), Attempts: u.attempts,
-		LastDrop: u.lastDrop, LastError: u.lastError, Rejections: u.record.Rejections,
+		LastDrop: u.lastDrop, LastError: u.lastError, Rejections: u.record.Rejections, Resumed: u.resumed,
 	}
 	for _, f := range u.cfg.Families {
 		v.Families = append(v.Families, string(f))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -52,9 +53,11 @@ type Supervisor struct {
 	journal *netconf.Journal
 	lines   lines
 	turns   turns
+	crashes *crashes
 	lans    *advertising
 	servers nameServers
 	unmend  context.CancelFunc // ends putting back what others take away
+	calm    *time.Timer        // when this run has lasted
 
 	reloading sync.Mutex // one at a time
 
@@ -79,18 +82,21 @@ type runner struct {
 
 // New returns a supervisor. It has the state directory to itself.
 func New(version string, cfg *configs.Config, env Environment, store *state.Store, log *logrus.Entry, boot string) (*Supervisor, error) {
-	events, err := store.OpenEvents()
+	journal, err := netconf.OpenJournal(store.Journal(), boot+" "+netconf.Namespace(), env.System)
 	if err != nil {
 		return nil, err
 	}
-	journal, err := netconf.OpenJournal(store.Journal(), boot+" "+netconf.Namespace(), env.System)
+	events, err := store.OpenEvents()
 	if err != nil {
-		events.Close()
+		journal.Close()
 		return nil, err
 	}
 	s := &Supervisor{
 		version: version, env: env, log: log, store: store, events: events, journal: journal,
 		cfg: cfg, running: map[string]*runner{}, stopped: make(chan struct{}),
+	}
+	if s.crashes, err = newCrashes(store, env.Now(), rand.New(env.Random)); err != nil {
+		log.Warnf("%v", err)
 	}
 	s.lans = newAdvertising(s)
 	return s, nil
@@ -112,6 +118,11 @@ func (s *Supervisor) Start(names []string) {
 	}
 	s.sweep()
 	s.lans.resume(s.cfg.Uplinks)
+	s.calm = time.AfterFunc(settledAfter, func() {
+		if err := s.crashes.calm(); err != nil {
+			s.log.Errorf("%v", err)
+		}
+	})
 	if s.env.Lost != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.unmend = cancel
@@ -122,7 +133,7 @@ func (s *Supervisor) Start(names []string) {
 // start begins to look after u. An uplink that the operator has put down stays
 // down, unless it is named.
 func (s *Supervisor) start(u configs.Uplink, wanted, named bool) {
-	record, err := s.store.LoadUplink(u.Name)
+	record, err := s.store.LoadUplink(u.Name, s.env.Now(), time.Now())
 	if err != nil {
 		s.log.WithField("uplink", u.Name).Warnf("what was known of the uplink is lost: %v", err)
 	}
@@ -132,7 +143,11 @@ func (s *Supervisor) start(u configs.Uplink, wanted, named bool) {
 			s.log.WithField("uplink", u.Name).Errorf("%v", err)
 		}
 	}
-	up := newUplink(s, u, record, wanted && !record.Down)
+	// A session that another process had is not dropped because this one has other
+	// uplinks to look after.
+	resume := !wanted && s.store.HasSession(u.Name)
+	up := newUplink(s, u, record, (wanted || resume) && !record.Down)
+	up.onlyResume = resume
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runner{uplink: up, cfg: u, cancel: cancel, done: make(chan struct{})}
 	s.running[u.Name] = r
@@ -265,6 +280,12 @@ func endAll(all []*runner, f func(*runner)) {
 }
 
 func (s *Supervisor) close() {
+	if s.calm != nil {
+		s.calm.Stop()
+	}
+	if err := s.crashes.calm(); err != nil {
+		s.log.Errorf("%v", err)
+	}
 	if s.unmend != nil {
 		s.unmend()
 	}

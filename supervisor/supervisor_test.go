@@ -271,22 +271,6 @@ func TestDownLastsOverRestarts(t *testing.T) {
 	})
 }
 
-func TestDetachLeavesTheSessionAndTheNextStartReleasesIt(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.pass(time.Second)
-		w.detach()
-		if w.sessions() != 2 || w.count(pppoe.PADT) != 0 {
-			t.Fatalf("%d sessions at the AC, %d PADTs", w.sessions(), w.count(pppoe.PADT))
-		}
-		w.start()
-		w.pass(5 * time.Second)
-		w.expect("bizf", control.Up)
-		if w.sessions() != 2 || w.count(pppoe.PADT) != 4 { // with the first PADI, and once an AC has answered
-			t.Errorf("%d sessions at the AC, %d PADTs", w.sessions(), w.count(pppoe.PADT))
-		}
-	})
-}
-
 func TestWithoutADeviceNobodyLogsIn(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -34,8 +34,9 @@ type uplink struct {
 	orders chan order
 	ended  chan struct{} // closed when the goroutine has ended
 
-	wanted   bool       // up
-	released cause.Code // not None: end for good when the session has
+	wanted     bool       // up
+	onlyResume bool       // wanted only because it has a session to be taken over
+	released   cause.Code // not None: end for good when the session has
 
 	line      line.Status
 	lineSeen  bool          // the line's first status is in
@@ -78,9 +79,12 @@ type uplink struct {
 	nextTry  time.Duration // when to dial again, since boot; 0: not waiting
 	failures int           // in a row
 	attempts int
+	resumed  int           // times that another process has taken the session over
+	saveAt   time.Duration // when to write the session down, since boot; 0: it is
 	upAt     time.Duration // when the session was up; 0: not yet
-	acName   string        // of the last session, untrusted
-	auth     string        // of the last session
+	last     session.Stale // the last session that an AC has opened
+	acName   string        // of it, untrusted
+	auth     string        // of it
 
 	lastDrop  *control.Drop
 	lastError *control.Failure
@@ -121,7 +125,8 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 		turn: make(chan struct{}, 1), orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.pd = u.newDelegation()
-	u.rememberRejection(s.cfg.Modified)
+	u.goOnWaiting(s.cfg.Modified)
+	u.holdBack()
 	u.publish()
 	return u
 }
@@ -165,7 +170,6 @@ func (u *uplink) Run(ctx context.Context) {
 	defer func() { u.unfollow() }()
 	defer close(u.ended)
 	defer u.detach()
-	u.adopt()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -177,6 +181,10 @@ func (u *uplink) Run(ctx context.Context) {
 		var failed <-chan error
 		if u.path != nil {
 			failed = u.path.Failed()
+		}
+		var orders <-chan order
+		if u.lineSeen { // what there is comes first
+			orders = u.orders
 		}
 		select {
 		case <-ctx.Done():
@@ -195,7 +203,7 @@ func (u *uplink) Run(ctx context.Context) {
 			u.step(session.Input{Frame: &f})
 		case err := <-failed:
 			u.pathFailed(err)
-		case o := <-u.orders:
+		case o := <-orders:
 			u.obey(o)
 			taken = o.taken
 		case <-u.turn:
@@ -232,7 +240,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
+	next := timer.Earliest(u.saveAt, u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -264,7 +272,7 @@ func (u *uplink) wantUp(dial bool) {
 		u.attempts, u.failures = 0, 0
 	}
 	u.wanted = true
-	waiting := u.nextTry != 0 && u.lastError != nil && u.lastError.Code == cause.AuthRejected
+	waiting := u.nextTry != 0 && u.lastError != nil && refusals[u.lastError.Code] != nil
 	if dial || !waiting {
 		u.nextTry = 0
 		if u.idle() && u.line.Carrier { // what went wrong is tried again now
@@ -317,6 +325,9 @@ func (u *uplink) tick() {
 	if u.turnAt != 0 && u.s.env.Now() >= u.turnAt {
 		u.turnAt = 0
 		u.dial()
+	}
+	if u.saveAt != 0 && u.s.env.Now() >= u.saveAt {
+		u.saveSession()
 	}
 	if u.carryAt != 0 && u.s.env.Now() >= u.carryAt {
 		u.carry()
@@ -394,8 +405,11 @@ func (u *uplink) dial() {
 		return
 	}
 	u.attempts++
-	u.upAt = 0
+	u.upAt, u.resumed = 0, 0
 	u.noRoute = nil
+	if err := u.s.crashes.dials(); err != nil {
+		u.log.Errorf("%v", err)
+	}
 	u.log.WithField("interface", u.cfg.Interface).Debug("dialling")
 	u.step(session.Input{Command: session.Dial})
 	if u.stale != nil { // its PADT has gone out
@@ -410,9 +424,7 @@ func (u *uplink) step(in session.Input) {
 	if u.machine == nil {
 		return
 	}
-	if u.path != nil {
-		in.Received = u.path.Counters().RxPackets
-	}
+	in.Received = u.counters().RxPackets
 	u.follows(u.machine.Step(u.s.env.Now(), in))
 }
 
@@ -439,6 +451,14 @@ func (u *uplink) follows(out session.Output) {
 	if closed != nil {
 		u.closed(*closed)
 	}
+}
+
+// counters are those of all data paths so far.
+func (u *uplink) counters() dataplane.Counters {
+	if u.path == nil {
+		return u.traffic
+	}
+	return u.traffic.Add(u.path.Counters())
 }
 
 // remember keeps what is told of a session after its end.

@@ -37,6 +37,7 @@ type world struct {
 	sup   *supervisor.Supervisor
 	store *state.Store
 	dir   string
+	boot  string
 	env   supervisor.Environment
 	cfg   *configs.Config
 	*kernel
@@ -73,13 +74,14 @@ func newWorld(t *testing.T, dir string) *world {
 	now := func() time.Duration { return time.Since(epoch) + hour }
 	k := &kernel{links: map[string]bool{}, lineUp: true}
 	x := newWire(t, now)
-	w := &world{t: t, dir: dir, kernel: k, wire: x, cfg: configuration()}
+	w := &world{t: t, dir: dir, boot: "boot", kernel: k, wire: x, cfg: configuration()}
 	w.env = supervisor.Environment{
 		Now: now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
 		Attach: func(name string) (supervisor.Device, error) { return k.attach(name) },
 		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
 			return k.newPath(s, d.(device).name), nil
 		},
+		Carried:     func(string) (dataplane.Counters, error) { return dataplane.Counters{}, errors.New("no such device") },
 		OpenRouters: func(string) (supervisor.Routers, error) { return k.openRouters(), nil },
 		OpenDHCP:    func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
 	}
@@ -104,12 +106,12 @@ func configuration() *configs.Config {
 func (w *world) start(names ...string) {
 	w.t.Helper()
 	var err error
-	if w.store, err = state.Open(w.dir, "boot"); err != nil {
+	if w.store, err = state.Open(w.dir, w.boot); err != nil {
 		w.t.Fatal(err)
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	if w.sup, err = supervisor.New("test", w.cfg, w.env, w.store, logrus.NewEntry(log), "boot"); err != nil {
+	if w.sup, err = supervisor.New("test", w.cfg, w.env, w.store, logrus.NewEntry(log), w.boot); err != nil {
 		w.t.Fatal(err)
 	}
 	w.sup.Start(names)
@@ -177,6 +179,9 @@ type wire struct {
 	wake    chan struct{}
 	done    chan struct{}
 	drop    bool // frames of both sides
+	dead    bool // the host's process is
+	last    int  // its frames until it dies; 0: it does not
+	died    func()
 
 	clients map[*datagrams]bool // of DHCPv6
 }
@@ -237,7 +242,7 @@ func (x *wire) deliver(out concentrator.Output) time.Duration {
 			continue
 		}
 		for p := range x.ports {
-			if !x.drop && x.status.Carrier {
+			if !x.drop && !x.dead && x.status.Carrier {
 				p.frames <- f
 			}
 		}
@@ -332,8 +337,18 @@ func (p *port) Send(f pppoe.Frame) error {
 	x := p.wire
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.dead {
+		return nil
+	}
 	if !x.status.Carrier {
 		return errors.New("no carrier")
+	}
+	if x.last > 0 {
+		if x.last--; x.last == 0 {
+			x.dead = true
+			x.died()
+			return nil
+		}
 	}
 	x.sent = append(x.sent, f)
 	if !x.drop {
@@ -371,6 +386,13 @@ func (k *kernel) set(add bool, format string, args ...any) error {
 		k.config = slices.Delete(k.config, i, i+1)
 	}
 	return nil
+}
+
+// reboot leaves nothing.
+func (k *kernel) reboot() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.config = nil
 }
 
 // show is the whole system as text.
@@ -556,7 +578,7 @@ func (p *path) Pass(ipv4, ipv6 bool) {
 	defer p.mu.Unlock()
 	p.ipv4, p.ipv6 = ipv4, ipv6
 }
-func (p *path) Counters() dataplane.Counters { return dataplane.Counters{RxPackets: 1, TxBytes: 10} }
+func (p *path) Counters() dataplane.Counters { return dataplane.Counters{TxBytes: 10} }
 func (p *path) Failed() <-chan error         { return p.failed }
 func (p *path) Kind() string                 { return "fake" }
 func (p *path) Close() error {
