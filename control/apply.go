@@ -23,18 +23,6 @@ const maxConfig = 1 << 20
 // maxTrial is how long a configuration may wait to be confirmed.
 const maxTrial = 24 * time.Hour
 
-// owner wants root, or the daemon's own user: a configuration may name any file as
-// a password.
-func (s *Server) owner(f http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if p, _ := r.Context().Value(peerKey{}).(peer); !p.owner {
-			refuse(w, cause.Errorf(cause.Forbidden, "only root may change the configuration"))
-			return
-		}
-		f(w, r)
-	}
-}
-
 // plan tells what the configuration in the body would change.
 func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
 	text, ok := configuration(w, r)

@@ -36,6 +36,8 @@ type Daemon interface {
 	// Apply takes a configuration, to be confirmed within a time unless that is 0.
 	Apply(text []byte, name string, within time.Duration) (Trial, error)
 	Confirm() error
+	// Upgrade goes on as another program; an empty path is that of this one.
+	Upgrade(ctx context.Context, binary string) error
 	Stop()
 }
 
@@ -174,6 +176,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/plan", s.owner(s.plan))
 	mux.HandleFunc("POST /v1/apply", s.owner(s.apply))
 	mux.HandleFunc("POST /v1/confirm", s.owner(func(w http.ResponseWriter, _ *http.Request) { done(w, s.daemon.Confirm()) }))
+	mux.HandleFunc("POST /v1/upgrade", s.owner(s.upgrade))
 	mux.HandleFunc("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) {
 		s.log.Info("asked to stop")
 		done(w, nil)

@@ -8,9 +8,10 @@ import (
 
 // Status is what the daemon tells of itself.
 type Status struct {
-	Version string   `json:"version"`
-	Trial   *Trial   `json:"trial,omitempty"` // a configuration that waits to be confirmed
-	Uplinks []Uplink `json:"uplinks"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`         // the daemon
+	Trial   *Trial    `json:"trial,omitempty"` // a configuration that waits to be confirmed
+	Uplinks []Uplink  `json:"uplinks"`
 }
 
 // State names, and the only ones.

@@ -38,6 +38,8 @@ type Uplink interface {
 	Configure(configs.Uplink)
 	// Release ends the uplink for good and undoes what it did.
 	Release(c cause.Code)
+	// Responds reports whether the uplink is looked after, before ctx is done.
+	Responds(ctx context.Context) bool
 	// Status returns the present status and a channel that is closed at its
 	// next change.
 	Status() (control.Uplink, <-chan struct{})

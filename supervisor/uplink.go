@@ -115,6 +115,7 @@ const (
 	orderRestart
 	orderRelease
 	orderConfigure
+	orderNothing // but to be taken
 )
 
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {

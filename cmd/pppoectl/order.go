@@ -60,45 +60,6 @@ func newDown(a *app) *cobra.Command {
 	}
 }
 
-func newStop(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "stop", Short: "end the daemon and release its sessions", Args: nothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.client().Stop(cmd.Context()); err != nil {
-				return err
-			}
-			return a.gone(cmd.Context())
-		},
-	}
-}
-
-// gone waits until the daemon has given its state directory free.
-func (a *app) gone(ctx context.Context) error {
-	_, dir := configs.Dirs(a.file)
-	for {
-		f, err := os.Open(filepath.Join(dir, "lock"))
-		if errors.Is(err, os.ErrPermission) { // a member of control-group: the socket tells
-			if _, err := a.client().Status(ctx); err != nil {
-				return nil
-			}
-			continue
-		}
-		if err != nil {
-			return nil
-		}
-		err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-		f.Close()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 func newReload(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "reload", Short: "have the daemon read its configuration again", Args: nothing,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
@@ -99,7 +100,10 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 	if err != nil {
 		return err
 	}
-	d := &service{Supervisor: sup, file: cfg.File, dir: cfg.StateDir, log: log, present: cfg, text: text}
+	d := &service{
+		Supervisor: sup, file: cfg.File, dir: cfg.StateDir, log: log, present: cfg, text: text,
+		started: time.Now(), upgrade: make(chan string, 1),
+	}
 	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, control.Metrics(d.Status), logrus.NewEntry(log))
 	if err != nil {
 		return err
@@ -109,19 +113,37 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 	sup.Start(names)
 	log.WithField("version", version).Infof("started with %s", cfg.File)
 	notify(log, daemon.SdNotifyReady)
-	release := wait(d, signals, serving)
+	go watchdog(ctx, sup, log)
+	how, binary := wait(d, signals, serving)
+	if how == upgrade {
+		end(sup, detach, log, signals)
+		if err := errors.Join(server.Close(), store.Close()); err != nil {
+			log.Warn(err)
+		}
+		log.Infof("goes on as %s", binary)
+		return become(binary)
+	}
 	notify(log, daemon.SdNotifyStopping)
-	end(sup, release, log, signals)
+	end(sup, how, log, signals)
 	return server.Close()
 }
 
+// ending is what becomes of the sessions at the daemon's end.
+type ending int
+
+const (
+	detach  ending = iota // they stay at the AC, for the next start
+	release               // they are ended
+	upgrade               // detach, and go on as another program
+)
+
 // end ends the supervisor. A second signal ends it as it is: what is left over,
 // the next start or `clean` takes away.
-func end(sup *supervisor.Supervisor, release bool, log *logrus.Logger, signals <-chan os.Signal) {
+func end(sup *supervisor.Supervisor, how ending, log *logrus.Logger, signals <-chan os.Signal) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if release {
+		if how == release {
 			sup.Release(cause.Released)
 			log.Info("released all sessions; ended")
 			return
@@ -142,9 +164,9 @@ func end(sup *supervisor.Supervisor, release bool, log *logrus.Logger, signals <
 	}
 }
 
-// wait serves until the daemon is to end, and returns whether it is to release
-// its sessions.
-func wait(d *service, signals <-chan os.Signal, serving <-chan error) bool {
+// wait serves until the daemon is to end, and returns how; with upgrade, as which
+// program it goes on.
+func wait(d *service, signals <-chan os.Signal, serving <-chan error) (ending, string) {
 	for {
 		select {
 		case s := <-signals:
@@ -152,12 +174,14 @@ func wait(d *service, signals <-chan os.Signal, serving <-chan error) bool {
 			case unix.SIGHUP:
 				d.Reload()
 			case unix.SIGINT:
-				return true
+				return release, ""
 			default:
-				return false
+				return detach, ""
 			}
 		case <-d.Stopped():
-			return true
+			return release, ""
+		case binary := <-d.upgrade:
+			return upgrade, binary
 		case err := <-serving:
 			d.log.Errorf("control socket: %v", err)
 			serving = nil

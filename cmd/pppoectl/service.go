@@ -35,12 +35,16 @@ type service struct {
 	present *configs.Config // what the supervisor has
 	trial   *trial          // nil: the file's is in force
 
+	started time.Time
+	upgrade chan string // to which program
+
 	until atomic.Pointer[time.Time] // when the trial ends; nil: there is none
 }
 
 // Status implements control.Daemon.
 func (d *service) Status() control.Status {
 	s := d.Supervisor.Status()
+	s.Started = d.started
 	if until := d.until.Load(); until != nil {
 		s.Trial = &control.Trial{Until: until}
 	}

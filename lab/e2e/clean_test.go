@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ func (r *router) whole() string {
 		if err != nil {
 			r.t.Error(err)
 		}
+		slices.SortFunc(tables, func(a, b *nftables.Table) int { return strings.Compare(a.Name, b.Name) })
 		for _, t := range tables {
 			text += "table " + t.Name + "\n"
 		}
@@ -77,7 +79,7 @@ func (r *router) restoredWhole(before, after string) {
 			return
 		}
 	}
-	r.t.Errorf("after %s the system is\n%swas\n%s", after, now, before)
+	r.t.Errorf("after %s the system has changed:\n%s", after, changes(before, now))
 }
 
 // A daemon that is killed at any moment leaves nothing behind that `clean` does not

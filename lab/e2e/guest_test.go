@@ -18,6 +18,9 @@ import (
 // lab is where the lab's scripts are, from here.
 const lab = ".."
 
+// guestLife is how long a guest lives at most, in seconds.
+const guestLife = 1200
+
 // guest is a running User-Mode Linux.
 type guest struct {
 	s      *site
@@ -38,7 +41,7 @@ func (s *site) concentrator(vars ...string) *guest {
 // boot boots a guest at the line's ac0.
 func (s *site) boot(script string, vars ...string) *guest {
 	s.t.Helper()
-	args := append([]string{"--netns", s.line.Name, "--tap", "ac0", "--seconds", "200", script}, vars...)
+	args := append([]string{"--netns", s.line.Name, "--tap", "ac0", "--seconds", strconv.Itoa(guestLife), script}, vars...)
 	g := &guest{s: s, cmd: exec.Command(filepath.Join(lab, "uml-guest"), args...), ready: make(chan struct{}), done: make(chan struct{})}
 	g.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	r, w, err := os.Pipe()

@@ -380,7 +380,19 @@ func (s *site) restored(before, after string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	s.t.Errorf("after %s the system is\n%swas\n%s", after, now, before)
+	s.t.Errorf("after %s the system has changed:\n%s", after, changes(before, now))
+}
+
+// changes are the lines in which two texts differ.
+func changes(before, now string) string {
+	a, b := strings.Split(before, "\n"), strings.Split(now, "\n")
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return "- " + strings.Join(a, "\n- ") + "\n+ " + strings.Join(b, "\n+ ")
 }
 
 // ping pings once a try until an answer comes, and returns how long that took.

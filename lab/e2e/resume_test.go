@@ -1,0 +1,145 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pppoectl/control"
+)
+
+// stream is an iperf3 connection through a session, at a rate that the guest can bear.
+type stream struct {
+	name string
+	cmd  *exec.Cmd
+	out  strings.Builder
+	done chan error
+}
+
+// report is the part of iperf3's report that is looked at.
+type report struct {
+	Error     string `json:"error"`
+	Intervals []struct {
+		Sum struct {
+			Start float64 `json:"start"`
+			End   float64 `json:"end"`
+			Bytes float64 `json:"bytes"`
+		} `json:"sum"`
+	} `json:"intervals"`
+	End struct {
+		Received struct {
+			Bytes   float64 `json:"bytes"`
+			Seconds float64 `json:"seconds"`
+		} `json:"sum_received"`
+	} `json:"end"`
+}
+
+// stream begins a connection of so many seconds.
+func (s *site) stream(name string, seconds int, args ...string) *stream {
+	s.t.Helper()
+	args = append(args, "-t", strconv.Itoa(seconds), "-i", "0.1", "-b", "10M", "-J", "--connect-timeout", "5000")
+	x := &stream{name: name, cmd: s.host.Command("iperf3", args...), done: make(chan error, 1)}
+	x.cmd.Stdout = &x.out
+	if err := x.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() { x.done <- x.cmd.Wait() }()
+	s.t.Cleanup(func() { x.cmd.Process.Kill() })
+	return x
+}
+
+// survived waits for the end of the connection, which nothing may have cut, and returns
+// the longest time in which it carried nothing.
+func (s *site) survived(x *stream, patience time.Duration) time.Duration {
+	s.t.Helper()
+	select {
+	case <-x.done:
+	case <-time.After(patience):
+		s.t.Fatalf("%s: iperf3 does not end", x.name)
+	}
+	var r report
+	if err := json.Unmarshal([]byte(x.out.String()), &r); err != nil || r.Error != "" || len(r.Intervals) == 0 {
+		s.t.Fatalf("%s: the connection was lost: %v %q\n%s", x.name, err, r.Error, tail(x.out.String(), 20))
+	}
+	var longest, gap float64
+	for _, i := range r.Intervals {
+		if i.Sum.Bytes > 0 {
+			gap = 0
+			continue
+		}
+		gap += i.Sum.End - i.Sum.Start
+		longest = max(longest, gap)
+	}
+	s.t.Logf("%s: %.1f MB in %.0f s, longest gap %.1f s", x.name, r.End.Received.Bytes/1e6, r.End.Received.Seconds, longest)
+	return time.Duration(longest * float64(time.Second))
+}
+
+// number is what an environment variable says, else a default.
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// rounds is how often something is repeated: a few times in each run of the tests,
+// more often by hand.
+var rounds = number("KILLS", 2)
+
+const (
+	away    = 5 * time.Second // how long there is no daemon
+	between = 3 * time.Second
+)
+
+// Connections through both sessions outlive kill -9 of the daemon, again and again.
+func TestConnectionsOutliveTheDaemon(t *testing.T) {
+	r := newRouter(t)
+	r.concentrator()
+	r.configure(everything)
+	wire := newCapture(t, r.line, "ac0")
+	d := r.run()
+	r.up(20*time.Second, both...)
+	began := time.Now()
+	was := map[string]control.Uplink{"bizf": r.uplink("bizf"), "bizf6": r.uplink("bizf6")}
+	before := r.whole()
+	seconds := rounds*int((away+between+time.Second)/time.Second) + 10
+	streams := []*stream{
+		r.stream("bizf, upload", seconds, "-c", "198.51.100.1"),
+		r.stream("bizf6, download", seconds, "-6", "-c", "2001:db8:ffff::1", "-p", "5202", "-R"),
+	}
+	time.Sleep(between) // of traffic
+	for round := range rounds {
+		d.end(unix.SIGKILL)
+		time.Sleep(away)
+		start := time.Now()
+		d = r.run()
+		for _, name := range both {
+			r.await(name, 5*time.Second, "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed == round+1 })
+		}
+		t.Logf("round %d: both resumed %v after the start", round+1, time.Since(start).Round(time.Millisecond))
+		time.Sleep(between)
+	}
+	for _, x := range streams {
+		r.survived(x, time.Duration(seconds)*time.Second)
+	}
+	wire.none("PADI", began, discovery(padi))
+	wire.none("PADT", began, discovery(padt))
+	for name, u := range was {
+		now := r.uplink(name)
+		if now.SessionID != u.SessionID || now.AC.MAC != u.AC.MAC || !now.UpSince.Round(5*time.Second).Equal(u.UpSince.Round(5*time.Second)) && now.UpSince.Sub(*u.UpSince).Abs() > 3*time.Second {
+			t.Errorf("%s was\n%+v\nand is\n%+v", name, u, now)
+		}
+		if now.Rx.Packets <= u.Rx.Packets || now.Tx.Packets <= u.Tx.Packets {
+			t.Errorf("%s has counted rx %+v tx %+v, before %+v %+v", name, now.Rx, now.Tx, u.Rx, u.Tx)
+		}
+	}
+	r.restoredWhole(before, fmt.Sprintf("%d times kill -9 and start", rounds))
+	r.must(0, "stop")
+}
