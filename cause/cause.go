@@ -30,6 +30,8 @@ const (
 	Stale            Code = "stale"              // a session of an earlier run that could not be taken over
 	Reconfigured     Code = "reconfigured"       // the configuration changed
 	NotRunning       Code = "not_running"        // there is no daemon
+	SessionLimit     Code = "session_limit"      // other uplinks have all the line's sessions
+	Standby          Code = "standby"            // the uplink stands by for another one
 	Crashed          Code = "crashed"            // pppoectl itself has ended unexpectedly, several times
 	Disabled         Code = "disabled"           // the uplink is down on the operator's wish
 	WaitTimeout      Code = "wait_timeout"       // the uplink did not come up in the time given
@@ -75,6 +77,8 @@ var entries = map[Code]entry{
 	Stale:            {ExitFailed, "left over from an earlier run"},
 	Reconfigured:     {ExitOK, "the configuration changed"},
 	NotRunning:       {23, "pppoectl is not running"},
+	SessionLimit:     {21, "the line's sessions are all taken"},
+	Standby:          {ExitOK, "stands by for another uplink"},
 	Crashed:          {ExitFailed, "pppoectl has ended unexpectedly several times"},
 	Disabled:         {ExitFailed, "down on the operator's wish"},
 	WaitTimeout:      {24, "timed out waiting"},

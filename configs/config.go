@@ -21,11 +21,19 @@ type Config struct {
 	RunDir       string // control.sock, lock
 	StateDir     string // what outlives the process
 	Log          Log
-	ControlGroup string    // may use the control socket besides root; empty: nobody
+	ControlGroup string // may use the control socket besides root; empty: nobody
+	Lines        []Line
 	Uplinks      []Uplink  // by name
 	Warnings     []string  // what is accepted but does nothing, a line each
 	Unchecked    []string  // passwords that could not be read: good enough to check, not to run
 	Modified     time.Time // when the file, or a file with a password, was changed last
+}
+
+// Line says what is known of a line besides its uplinks.
+type Line struct {
+	Interface    string
+	SessionLimit int  // how many sessions the contract has; 0: as many as there are uplinks
+	PADTUnknown  bool // sessions of our station that nobody here knows are ended
 }
 
 // Log says how to log.
@@ -36,15 +44,16 @@ type Log struct {
 
 // Uplink is one session of a line.
 type Uplink struct {
-	Name      string
-	Enabled   bool
-	Interface string // the line
-	Ifname    string // of the TUN device
-	Username  string
-	Password  Secret
-	Auth      []lcp.Auth // allowed, the best first
-	Families  []session.Family
-	MTU       int // octets
+	Name       string
+	Enabled    bool
+	StandbyFor string // dialled only while this uplink is not up; empty: always
+	Interface  string // the line
+	Ifname     string // of the TUN device
+	Username   string
+	Password   Secret
+	Auth       []lcp.Auth // allowed, the best first
+	Families   []session.Family
+	MTU        int // octets
 
 	Want pppoe.Want // which AC
 

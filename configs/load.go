@@ -135,6 +135,8 @@ func (l *loader) config(r *raw) *Config {
 		l.wrong("uplinks", "none is configured")
 	}
 	l.unique(c.Uplinks)
+	c.Lines = l.lines(r.Lines, c.Uplinks)
+	l.standbys(c)
 	l.tables(c.Uplinks)
 	if info, err := os.Stat(l.file); err == nil {
 		l.seen(info)
@@ -184,7 +186,7 @@ var (
 func (l *loader) uplink(name string, r *rawUplink) Uplink {
 	u := Uplink{
 		Name: name, Enabled: r.Enabled == nil || *r.Enabled, Interface: r.Interface, Ifname: r.Ifname,
-		Username: r.Username, DefaultRoute: r.DefaultRoute, Metric: DefaultMetric, MTU: DefaultMTU,
+		Username: r.Username, StandbyFor: r.StandbyFor, DefaultRoute: r.DefaultRoute, Metric: DefaultMetric, MTU: DefaultMTU,
 		RequestDNS: true, EchoInterval: DefaultInterval, EchoFailures: DefaultFailures, DeadAfter: DefaultDeadAfter,
 	}
 	if r.Type != "" && r.Type != "pppoe" {

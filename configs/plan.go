@@ -33,6 +33,7 @@ var needs = map[string]struct {
 }{
 	"type":          {Login, func(*Uplink) any { return nil }},
 	"enabled":       {Nothing, func(u *Uplink) any { return u.Enabled }},
+	"standby-for":   {Reconfigure, func(u *Uplink) any { return u.StandbyFor }},
 	"interface":     {Login, func(u *Uplink) any { return u.Interface }},
 	"ifname":        {Login, func(u *Uplink) any { return u.Ifname }},
 	"username":      {Login, func(u *Uplink) any { return u.Username }},
@@ -116,6 +117,9 @@ func Plan(old, new *Config) []Step {
 	daemon := map[string][2]any{
 		"run-dir": {old.RunDir, new.RunDir}, "state-dir": {old.StateDir, new.StateDir}, "log": {old.Log, new.Log},
 		"control-group": {old.ControlGroup, new.ControlGroup},
+	}
+	if !slices.Equal(old.Lines, new.Lines) {
+		steps = append(steps, Step{Action: Reconfigure.String(), Keys: []string{"lines"}})
 	}
 	var keys []string
 	for key, v := range daemon {

@@ -17,6 +17,7 @@ type raw struct {
 	StateDir     string                `mapstructure:"state-dir"`
 	Log          rawLog                `mapstructure:"log"`
 	ControlGroup string                `mapstructure:"control-group"`
+	Lines        []rawLine             `mapstructure:"lines"`
 	Uplinks      map[string]*rawUplink `mapstructure:"uplinks"`
 }
 
@@ -25,9 +26,16 @@ type rawLog struct {
 	Format string `mapstructure:"format"`
 }
 
+type rawLine struct {
+	Interface    string `mapstructure:"interface"`
+	SessionLimit int    `mapstructure:"session-limit"`
+	PADTUnknown  bool   `mapstructure:"padt-unknown"`
+}
+
 type rawUplink struct {
 	Type         string         `mapstructure:"type"`
 	Enabled      *bool          `mapstructure:"enabled"`
+	StandbyFor   string         `mapstructure:"standby-for"`
 	Interface    string         `mapstructure:"interface"`
 	Ifname       string         `mapstructure:"ifname"`
 	Username     string         `mapstructure:"username"`

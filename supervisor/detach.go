@@ -33,7 +33,10 @@ func (u *uplink) settleDiscovery() {
 
 // detach leaves everything as it is, for the next start.
 func (u *uplink) detach() {
-	u.s.turns.give(u.cfg.Interface, u.turn, u.s.env.Now())
+	u.s.turns.leave(u.cfg.Interface, u.player, u.s.env.Now())
+	if u.sb.end != nil {
+		u.sb.end()
+	}
 	if u.released == cause.None {
 		u.settleDiscovery()
 	}

@@ -155,7 +155,7 @@ func (u *uplink) closed(e session.Event) {
 		u.tellLasting("moved", e.Cause, fmt.Sprintf("%s: %s; it is dialled anew", u.cfg.Name, e.Text), "", lasted)
 		return
 	}
-	if !u.wanted {
+	if !u.wanted || e.Cause == cause.Standby && u.standsBy() {
 		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s", u.cfg.Name, e.Cause.Text()), e.Peer, lasted)
 		if u.released == cause.None {
 			u.tearDown()
@@ -163,7 +163,7 @@ func (u *uplink) closed(e session.Event) {
 		return
 	}
 	u.refresh()
-	if e.Cause == cause.Released || e.Cause == cause.Reconfigured { // but wanted again meanwhile
+	if e.Cause == cause.Released || e.Cause == cause.Reconfigured || e.Cause == cause.Standby { // but wanted again meanwhile
 		u.tellLasting("down", e.Cause, fmt.Sprintf("%s is down: %s; it is wanted again", u.cfg.Name, e.Cause.Text()), "", lasted)
 		u.dial()
 		return

@@ -17,6 +17,7 @@ func (u *uplink) lineChanged(s line.Status) {
 	if !u.lineSeen {
 		u.lineSeen = true
 		u.adopt()
+		u.startStandby()
 	}
 	if !s.Exists || old.Interface.Index != s.Interface.Index {
 		u.lineTaken = false

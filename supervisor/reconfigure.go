@@ -25,8 +25,12 @@ func (u *uplink) reconfigure(cfg configs.Uplink) {
 	u.changeLANs(old)
 	u.changePrefix(old)
 	u.changeSession(old)
+	if old.StandbyFor != cfg.StandbyFor {
+		u.startStandby()
+	}
 	u.refresh()
 	u.leaveAsides()
+	u.dial()
 	u.tell("reconfigured", cause.Reconfigured, u.cfg.Name+": "+strings.Join(keys, ", ")+" changed: "+need.String(), "")
 }
 

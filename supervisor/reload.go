@@ -51,6 +51,7 @@ func (s *Supervisor) Reload(cfg *configs.Config) {
 		return
 	}
 	s.cfg = cfg
+	s.limitLines()
 	for _, r := range end {
 		delete(s.running, r.cfg.Name)
 	}

@@ -196,6 +196,7 @@ func TestACThatForgotWhileTheDaemonWasDown(t *testing.T) {
 		w.expect("bizf", control.Suspect)
 		w.pass(1100 * time.Millisecond)
 		w.expectEvent("bizf", "dropped", "it has lost ours")
+		w.pass(200 * time.Millisecond) // one after the other
 		w.expect("bizf", control.Up)
 		t.Logf("up again after %v", w.env.Now()-before)
 	})

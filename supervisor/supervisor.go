@@ -110,6 +110,7 @@ func (s *Supervisor) Start(names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.named = len(names) > 0
+	s.limitLines()
 	for i := range s.cfg.Uplinks {
 		u := s.cfg.Uplinks[i]
 		wanted := u.Enabled
@@ -129,6 +130,20 @@ func (s *Supervisor) Start(names []string) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.unmend = cancel
 		go s.mend(ctx)
+	}
+}
+
+// limitLines has each line know how many sessions it has.
+func (s *Supervisor) limitLines() {
+	limits := map[string]int{}
+	for _, u := range s.cfg.Uplinks {
+		limits[u.Interface] = 0
+	}
+	for _, l := range s.cfg.Lines {
+		limits[l.Interface] = l.SessionLimit
+	}
+	for name, n := range limits {
+		s.turns.limit(name, n, s.env.Now())
 	}
 }
 

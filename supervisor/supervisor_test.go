@@ -208,7 +208,7 @@ func TestCarrierIsAwaitedAndDialsAtOnce(t *testing.T) {
 		w.expect("bizf", control.WaitingCarrier)
 		w.pass(time.Hour)
 		w.link(func(s *line.Status) { s.Carrier = true })
-		w.pass(time.Millisecond)
+		w.pass(150 * time.Millisecond) // one after the other
 		w.expect("bizf", control.Up)
 	})
 }

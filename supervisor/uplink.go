@@ -72,9 +72,13 @@ type uplink struct {
 
 	traffic dataplane.Counters // of paths that are closed
 
-	turn   chan struct{} // a message: it may dial
-	inTurn bool          // it has asked for a turn
-	turnAt time.Duration // when to ask again, since boot; 0: not waiting for one
+	player     *player
+	inTurn     bool // it has asked for a turn
+	full       bool // and the line has no session left
+	hasPlace   bool // it is counted among those that have the line's sessions
+	wantsPlace bool // it is counted among those that would
+	sb         standby
+	turnAt     time.Duration // when to ask again, since boot; 0: not waiting for one
 
 	nextTry  time.Duration // when to dial again, since boot; 0: not waiting
 	failures int           // in a row
@@ -123,11 +127,12 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
 		log:   s.log.WithField("uplink", cfg.Name),
 		lanUp: map[string]lanIs{}, asideErrors: map[string]string{},
-		turn: make(chan struct{}, 1), orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
+		player: &player{cfg.Name, make(chan struct{}, 1)}, orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.pd = u.newDelegation()
 	u.goOnWaiting(s.cfg.Modified)
 	u.holdBack()
+	u.endTurn()
 	u.publish()
 	return u
 }
@@ -207,7 +212,9 @@ func (u *uplink) Run(ctx context.Context) {
 		case o := <-orders:
 			u.obey(o)
 			taken = o.taken
-		case <-u.turn:
+		case up := <-u.sb.primary:
+			u.primaryChanged(up)
+		case <-u.player.turn:
 			u.dial()
 		case <-alarm.C:
 			u.takeFrames(frames)
@@ -241,7 +248,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.saveAt, u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
+	next := timer.Earliest(u.saveAt, u.sb.at, u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -323,6 +330,9 @@ func (u *uplink) tick() {
 		u.nextTry = 0
 		u.dial()
 	}
+	if u.sb.at != 0 && u.s.env.Now() >= u.sb.at {
+		u.takeSides()
+	}
 	if u.turnAt != 0 && u.s.env.Now() >= u.turnAt {
 		u.turnAt = 0
 		u.dial()
@@ -394,7 +404,7 @@ func (u *uplink) identifier(mac pppoe.MAC) ipv6cp.Identifier {
 
 // dial begins a session, if everything that it needs is there.
 func (u *uplink) dial() {
-	if u.moving || !u.wanted || u.released != cause.None || u.nextTry != 0 || !u.line.Carrier || !u.idle() {
+	if u.moving || !u.wanted || u.standsBy() || u.released != cause.None || u.nextTry != 0 || !u.line.Carrier || !u.idle() {
 		return
 	}
 	if !u.myTurn() || u.openPort() != nil {
