@@ -33,7 +33,8 @@ type Port struct {
 	byUniq  index[string]
 	byPeer  index[peer]
 
-	dropped atomic.Uint64
+	dropped   atomic.Uint64
+	strangers strangers
 }
 
 // receiveBuffer is how much a socket holds while we are busy, in octets: the
@@ -50,6 +51,7 @@ func openPort(ifi net.Interface) (*Port, error) {
 		Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), done: make(chan struct{}),
 		handles: map[*Handle]struct{}{}, byUniq: index[string]{}, byPeer: index[peer]{},
 	}
+	p.strangers.since = time.Now()
 	var err error
 	if p.discovery, err = rawsocket.Listen(ifi, pppoe.EtherTypeDiscovery, discoveryFilter(), receiveBuffer); err != nil {
 		return nil, err
@@ -115,8 +117,12 @@ func (p *Port) deliver(f pppoe.Frame) {
 			}
 		}
 	}
-	if n == 0 {
-		p.dropped.Add(1)
+	if n > 0 {
+		return
+	}
+	p.dropped.Add(1)
+	if who, ok := p.strangers.answers(f, time.Now()); ok {
+		p.release(who)
 	}
 }
 

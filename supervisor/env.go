@@ -26,6 +26,9 @@ type Port interface {
 	Interface() net.Interface
 	Frames() <-chan pppoe.Frame
 	SetAddress(line.Address)
+	// ReleaseUnknown ends sessions of this station that nobody here knows, as long as
+	// wanted says so.
+	ReleaseUnknown(wanted func() bool)
 	Send(pppoe.Frame) error
 	Close()
 }

@@ -108,6 +108,7 @@ func (u *uplink) openPort() error {
 		return err
 	}
 	u.port = port
+	port.ReleaseUnknown(func() bool { return u.s.turns.endsUnknown(u.cfg.Interface) })
 	if u.machine != nil && u.machine.MAC() != port.MAC() {
 		u.renameStation()
 	}

@@ -51,7 +51,7 @@ func (s *Supervisor) Reload(cfg *configs.Config) {
 		return
 	}
 	s.cfg = cfg
-	s.limitLines()
+	s.configureLines()
 	for _, r := range end {
 		delete(s.running, r.cfg.Name)
 	}

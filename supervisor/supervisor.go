@@ -110,7 +110,7 @@ func (s *Supervisor) Start(names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.named = len(names) > 0
-	s.limitLines()
+	s.configureLines()
 	for i := range s.cfg.Uplinks {
 		u := s.cfg.Uplinks[i]
 		wanted := u.Enabled
@@ -133,17 +133,17 @@ func (s *Supervisor) Start(names []string) {
 	}
 }
 
-// limitLines has each line know how many sessions it has.
-func (s *Supervisor) limitLines() {
-	limits := map[string]int{}
+// configureLines has each line know what is configured of it.
+func (s *Supervisor) configureLines() {
+	lines := map[string]configs.Line{}
 	for _, u := range s.cfg.Uplinks {
-		limits[u.Interface] = 0
+		lines[u.Interface] = configs.Line{}
 	}
 	for _, l := range s.cfg.Lines {
-		limits[l.Interface] = l.SessionLimit
+		lines[l.Interface] = l
 	}
-	for name, n := range limits {
-		s.turns.limit(name, n, s.env.Now())
+	for name, l := range lines {
+		s.turns.configure(name, l.SessionLimit, l.PADTUnknown, s.env.Now())
 	}
 }
 

@@ -39,6 +39,8 @@ type turnsOfLine struct {
 	wants   map[*player]bool          // who would have one, and does not wait for anything else
 	waiting []*player                 // for a turn, in order
 	began   time.Duration             // when the last turn did
+
+	endUnknown bool // sessions of the line that nobody knows
 }
 
 // line returns the line called name.
@@ -54,14 +56,22 @@ func (t *turns) line(name string) *turnsOfLine {
 	return l
 }
 
-// limit says how many sessions a line has; 0: as many as there are uplinks.
-func (t *turns) limit(line string, sessions int, now time.Duration) {
+// configure says how many sessions a line has, 0: as many as there are uplinks, and whether
+// those that nobody knows are ended.
+func (t *turns) configure(line string, sessions int, endUnknown bool, now time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.line(line)
-	l.limit = sessions
+	l.limit, l.endUnknown = sessions, endUnknown
 	l.grant(now)
 	l.remind()
+}
+
+// endsUnknown reports whether sessions of a line that nobody knows are ended.
+func (t *turns) endsUnknown(line string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.line(line).endUnknown
 }
 
 // enter notes that who has a session of the line.

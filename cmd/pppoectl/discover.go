@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -39,15 +38,9 @@ func newDiscover() *cobra.Command {
 
 // discover sends a PADI each second and prints whoever answers.
 func discover(ctx context.Context, w io.Writer, name, service string, wait time.Duration) error {
-	ifi, err := net.InterfaceByName(name)
+	ifi, err := lineOf(name)
 	if err != nil {
-		return cause.Errorf(cause.NoInterface, "%s: there is no such interface", name)
-	}
-	if ifi.Flags&net.FlagUp == 0 {
-		return cause.Errorf(cause.NoCarrier, "%s is down; `ip link set %s up`", name, name)
-	}
-	if ifi.Flags&net.FlagRunning == 0 {
-		return cause.Errorf(cause.NoCarrier, "%s has no carrier; plug the cable in", name)
+		return err
 	}
 	var ports line.Ports
 	port, err := ports.Open(*ifi)
