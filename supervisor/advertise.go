@@ -126,6 +126,10 @@ func (a *advertising) remember(name string, known []lan.Stale) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known[name] = known
+	a.save()
+}
+
+func (a *advertising) save() {
 	err := a.s.store.SaveLANs(state.LANs{Prefixes: a.known, At: a.s.env.Now(), Clock: time.Now()})
 	if err != nil {
 		a.s.log.Errorf("what LANs are told could not be written down: %v", err)
@@ -158,6 +162,7 @@ func (r *announcer) run(ctx context.Context) {
 	defer r.closeSocket()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
+	jumped := r.a.s.jumps.next()
 	for {
 		var asked <-chan netip.Addr
 		if r.socket != nil {
@@ -169,6 +174,8 @@ func (r *announcer) run(ctx context.Context) {
 		case <-r.l.final:
 			r.finish()
 			return
+		case <-jumped:
+			jumped = r.a.s.jumps.next()
 		case s := <-follow:
 			r.changed(s)
 		case c := <-r.l.config:

@@ -9,8 +9,7 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"pppoectl/clock"
 	"pppoectl/dataplane"
 	"pppoectl/lan"
 	"pppoectl/line"
@@ -85,6 +84,8 @@ type Environment struct {
 	OpenLAN func(net.Interface) (Advertisements, error)
 	// Lost tells of what is taken away in the system, until ctx is done.
 	Lost func(ctx context.Context) (<-chan netconf.Lost, error)
+	// Jumps tells of sleep and of clocks that are set, until ctx is done.
+	Jumps func(ctx context.Context) (<-chan clock.Jump, error)
 	// System is what netconf changes.
 	System netconf.System
 }
@@ -93,7 +94,7 @@ type Environment struct {
 func Real(w *line.Watcher) Environment {
 	var ports line.Ports
 	return Environment{
-		Now:    sinceBoot,
+		Now:    clock.SinceBoot,
 		Random: entropy{},
 		Follow: w.Follow,
 		Open: func(ifi net.Interface) (Port, error) {
@@ -139,6 +140,7 @@ func Real(w *line.Watcher) Environment {
 			return s, nil
 		},
 		Lost:   netconf.WatchLost,
+		Jumps:  clock.Watch,
 		System: netconf.Linux{},
 	}
 }
@@ -147,15 +149,6 @@ type handle struct{ *line.Handle }
 
 func (h handle) MAC() pppoe.MAC           { return h.Port().MAC }
 func (h handle) Interface() net.Interface { return h.Port().Interface }
-
-// sinceBoot reads CLOCK_BOOTTIME.
-func sinceBoot() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic(err) // every kernel since 2.6.39 has it
-	}
-	return time.Duration(t.Nano())
-}
 
 // entropy is the kernel's randomness as a source of math/rand.
 type entropy struct{}

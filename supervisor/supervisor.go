@@ -58,7 +58,8 @@ type Supervisor struct {
 	crashes *crashes
 	lans    *advertising
 	servers nameServers
-	unmend  context.CancelFunc // ends putting back what others take away
+	jumps   broadcast
+	unmend  context.CancelFunc // ends putting back what others take away, and looking at the clock
 	calm    *time.Timer        // when this run has lasted
 
 	reloading sync.Mutex // one at a time
@@ -126,10 +127,13 @@ func (s *Supervisor) Start(names []string) {
 			s.log.Errorf("%v", err)
 		}
 	})
+	ctx, cancel := context.WithCancel(context.Background())
+	s.unmend = cancel
 	if s.env.Lost != nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		s.unmend = cancel
 		go s.mend(ctx)
+	}
+	if s.env.Jumps != nil {
+		go s.watchClock(ctx)
 	}
 }
 

@@ -178,6 +178,7 @@ func (u *uplink) Run(ctx context.Context) {
 	defer u.detach()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
+	jumped := u.s.jumps.next()
 	for {
 		var taken chan struct{}
 		var frames <-chan pppoe.Frame
@@ -197,6 +198,9 @@ func (u *uplink) Run(ctx context.Context) {
 			return
 		case s := <-follow:
 			u.lineChanged(s)
+		case <-jumped:
+			jumped = u.s.jumps.next()
+			u.clockJumped()
 		case s := <-device:
 			u.deviceChanged(s)
 		case s := <-u.lans:

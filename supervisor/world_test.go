@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"pppoectl/clock"
 	"pppoectl/concentrator"
 	"pppoectl/configs"
 	"pppoectl/control"
@@ -38,6 +40,8 @@ type world struct {
 	store *state.Store
 	dir   string
 	boot  string
+	slept *atomic.Int64
+	jumps chan clock.Jump
 	env   supervisor.Environment
 	cfg   *configs.Config
 	*kernel
@@ -71,11 +75,14 @@ func inWorldOf(t *testing.T, uplinks []configs.Uplink, f func(w *world), before 
 
 func newWorld(t *testing.T, dir string) *world {
 	epoch := time.Now()
-	now := func() time.Duration { return time.Since(epoch) + hour }
+	var slept atomic.Int64
+	now := func() time.Duration { return time.Since(epoch) + hour + time.Duration(slept.Load()) }
 	k := &kernel{links: map[string]bool{}, lineUp: true}
 	x := newWire(t, now)
 	w := &world{t: t, dir: dir, boot: "boot", kernel: k, wire: x, cfg: configuration()}
+	w.slept, w.jumps = &slept, make(chan clock.Jump)
 	w.env = supervisor.Environment{
+		Jumps: func(context.Context) (<-chan clock.Jump, error) { return w.jumps, nil },
 		Now: now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
 		Attach: func(name string) (supervisor.Device, error) { return k.attach(name) },
 		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
@@ -130,6 +137,13 @@ func (w *world) end() {
 		w.detach()
 	}
 	w.wire.close()
+}
+
+// sleep has the whole machine sleep, and wake up: no timer runs meanwhile.
+func (w *world) sleep(d time.Duration) {
+	w.slept.Add(int64(d))
+	w.jumps <- clock.Jump{Slept: d}
+	synctest.Wait()
 }
 
 // pass lets time pass.
