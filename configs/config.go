@@ -22,11 +22,24 @@ type Config struct {
 	StateDir     string // what outlives the process
 	Log          Log
 	ControlGroup string // may use the control socket besides root; empty: nobody
+	Hooks        Hooks
+	Metrics      Metrics
 	Lines        []Line
 	Uplinks      []Uplink  // by name
 	Warnings     []string  // what is accepted but does nothing, a line each
 	Unchecked    []string  // passwords that could not be read: good enough to check, not to run
 	Modified     time.Time // when the file, or a file with a password, was changed last
+}
+
+// Hooks says which programs are run when something happens.
+type Hooks struct {
+	Dir     string        // empty: none
+	Timeout time.Duration // of each
+}
+
+// Metrics says where they are served besides the control socket.
+type Metrics struct {
+	Listen netip.AddrPort // on this machine; invalid: nowhere
 }
 
 // Line says what is known of a line besides its uplinks.

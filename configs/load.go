@@ -32,12 +32,15 @@ const (
 	DefaultInterval  = 10 * time.Second
 	DefaultFailures  = 5
 	DefaultDeadAfter = 60 * time.Second
+
+	DefaultHookTimeout = 30 * time.Second
 )
 
 // Default directories.
 const (
 	defaultRunDir   = "/run/pppoectl"
 	defaultStateDir = "/var/lib/pppoectl"
+	defaultHooksDir = "/etc/pppoectl/hooks.d"
 )
 
 // Errors are the mistakes of a configuration, a line each.
@@ -122,6 +125,8 @@ func (l *loader) config(r *raw) *Config {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		l.wrong("log.format", "%q is none; text or json", c.Log.Format)
 	}
+	c.Hooks = l.hooks(r.Hooks)
+	c.Metrics = l.metrics(r.Metrics)
 	for _, name := range sortedKeys(r.Uplinks) {
 		l.at = "uplinks." + name
 		if r.Uplinks[name] == nil {

@@ -17,6 +17,8 @@ type raw struct {
 	StateDir     string                `mapstructure:"state-dir"`
 	Log          rawLog                `mapstructure:"log"`
 	ControlGroup string                `mapstructure:"control-group"`
+	Hooks        rawHooks              `mapstructure:"hooks"`
+	Metrics      rawMetrics            `mapstructure:"metrics"`
 	Lines        []rawLine             `mapstructure:"lines"`
 	Uplinks      map[string]*rawUplink `mapstructure:"uplinks"`
 }
@@ -24,6 +26,15 @@ type raw struct {
 type rawLog struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`
+}
+
+type rawHooks struct {
+	Dir     string         `mapstructure:"dir"`
+	Timeout *time.Duration `mapstructure:"timeout"`
+}
+
+type rawMetrics struct {
+	Listen string `mapstructure:"listen"`
 }
 
 type rawLine struct {

@@ -14,7 +14,7 @@ import (
 // write there.
 func Trusted(path string) error {
 	if !filepath.IsAbs(path) {
-		return errors.New("is no absolute path")
+		return errors.New("it is no absolute path")
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -26,9 +26,9 @@ func Trusted(path string) error {
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return errors.New("is no file")
+		return errors.New("it is no file")
 	case info.Mode()&0o111 == 0:
-		return errors.New("is not executable")
+		return errors.New("it is not executable")
 	}
 	// A symbolic link can be replaced where it stands as well.
 	for _, p := range []string{real, path} {

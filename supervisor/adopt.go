@@ -45,6 +45,7 @@ func (u *uplink) adopt() {
 		u.s.releaseOrphan(u.cfg.Name)
 		return
 	}
+	u.hookLost(v)
 	u.stale = &peer
 	u.stale.MAC = v.Snapshot.MAC
 	u.record.Last = u.stale

@@ -34,6 +34,7 @@ func (u *uplink) settleDiscovery() {
 // detach leaves everything as it is, for the next start.
 func (u *uplink) detach() {
 	u.s.turns.leave(u.cfg.Interface, u.player, u.s.env.Now())
+	defer u.endHooks()
 	if u.sb.end != nil {
 		u.sb.end()
 	}

@@ -9,8 +9,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pppoectl/clock"
 	"pppoectl/dataplane"
+	"pppoectl/hooks"
 	"pppoectl/lan"
 	"pppoectl/line"
 	"pppoectl/linklocal"
@@ -86,6 +89,8 @@ type Environment struct {
 	Lost func(ctx context.Context) (<-chan netconf.Lost, error)
 	// Jumps tells of sleep and of clocks that are set, until ctx is done.
 	Jumps func(ctx context.Context) (<-chan clock.Jump, error)
+	// NewHooks returns what runs the operator's programs in a directory for one uplink.
+	NewHooks func(dir string, limit time.Duration, log *logrus.Entry) Hooks
 	// System is what netconf changes.
 	System netconf.System
 }
@@ -139,8 +144,11 @@ func Real(w *line.Watcher) Environment {
 			}
 			return s, nil
 		},
-		Lost:   netconf.WatchLost,
-		Jumps:  clock.Watch,
+		Lost:  netconf.WatchLost,
+		Jumps: clock.Watch,
+		NewHooks: func(dir string, limit time.Duration, log *logrus.Entry) Hooks {
+			return hooks.NewQueue(dir, limit, log)
+		},
 		System: netconf.Linux{},
 	}
 }

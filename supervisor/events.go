@@ -10,6 +10,7 @@ import (
 
 	"pppoectl/cause"
 	"pppoectl/control"
+	"pppoectl/hooks"
 	"pppoectl/session"
 	"pppoectl/state"
 )
@@ -44,6 +45,10 @@ func (u *uplink) handle(e session.Event) {
 	case session.Ready:
 		u.ready()
 	case session.LinkDown:
+		if u.authUp {
+			u.authUp = false
+			u.hook(hooks.AuthDown, u.hookLink(""), nil)
+		}
 		u.tell(string(e.Kind), cause.None, "LCP is negotiated anew or ends; the device and its addresses stay", "")
 	case session.Suspected:
 		u.tell(string(e.Kind), e.Cause, fmt.Sprintf("the session may be gone: %s", e.Text), "")
@@ -92,6 +97,8 @@ func (u *uplink) pinned() string {
 }
 
 func (u *uplink) authenticated(e session.Event) {
+	u.hook(hooks.AuthUp, u.hookLink(""), nil)
+	u.authUp = true
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("authenticated by %s (%s)", quote(u.machine.Info().ACName), e.Text), e.Peer)
 	if !u.record.Worked || u.record.Rejections > 0 {
 		u.record.Worked, u.record.Rejections = true, 0
@@ -302,6 +309,7 @@ func (u *uplink) add(v state.Event, level logrus.Level) {
 	}
 	v.Time, v.Uplink = time.Now(), u.cfg.Name
 	v.Peer = v.Peer[:min(len(v.Peer), maxWords)]
+	u.hookEvent(v)
 	log := u.log.WithField("event", v.Kind)
 	if v.Peer != "" {
 		log = log.WithField("said", v.Peer)

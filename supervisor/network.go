@@ -125,6 +125,7 @@ func (u *uplink) networkChanged(e session.Event) {
 			u.stopDiscovery()
 		}
 		u.refresh()
+		u.hookNetwork(e.Family, false)
 		u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is down%s", e.Family, colon(e.Text)), "")
 		return
 	}
@@ -142,6 +143,7 @@ func (u *uplink) networkChanged(e session.Event) {
 	}
 	u.refresh()
 	u.carry()
+	u.hookNetwork(e.Family, true)
 	u.tell(string(e.Kind), cause.None, fmt.Sprintf("%s is up: %s", e.Family, what), "")
 	if e.Family == session.IPv6 {
 		u.startIPv6()

@@ -90,6 +90,11 @@ type uplink struct {
 	acName   string        // of it, untrusted
 	auth     string        // of it
 
+	hooks     Hooks         // nil: no programs are run
+	hookTime  time.Duration // that each may take
+	hookLocal string        // the IPv4 address that they were told of last
+	authUp    bool          // they were told
+
 	lastDrop  *control.Drop
 	lastError *control.Failure
 	floods    timer.Limiter // of events
@@ -128,6 +133,10 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 		log:   s.log.WithField("uplink", cfg.Name),
 		lanUp: map[string]lanIs{}, asideErrors: map[string]string{},
 		player: &player{cfg.Name, make(chan struct{}, 1)}, orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
+	}
+	if s.env.NewHooks != nil && s.cfg.Hooks.Dir != "" {
+		u.hookTime = s.cfg.Hooks.Timeout
+		u.hooks = s.env.NewHooks(s.cfg.Hooks.Dir, s.cfg.Hooks.Timeout, u.log)
 	}
 	u.pd = u.newDelegation()
 	u.goOnWaiting(s.cfg.Modified)

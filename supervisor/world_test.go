@@ -83,7 +83,7 @@ func newWorld(t *testing.T, dir string) *world {
 	w.slept, w.jumps = &slept, make(chan clock.Jump)
 	w.env = supervisor.Environment{
 		Jumps: func(context.Context) (<-chan clock.Jump, error) { return w.jumps, nil },
-		Now: now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
+		Now:   now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
 		Attach: func(name string) (supervisor.Device, error) { return k.attach(name) },
 		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
 			return k.newPath(s, d.(device).name), nil
