@@ -14,6 +14,9 @@ import (
 var below = map[string]string{
 	"cause":        "",
 	"timer":        "",
+	"clock":        "",
+	"history":      "cause",
+	"hooks":        "",
 	"ppp":          "",
 	"pppoe":        "",
 	"lcp":          "ppp timer",
@@ -29,10 +32,10 @@ var below = map[string]string{
 	"netconf":      "",
 	"linklocal":    "",
 	"lan":          "timer",
-	"state":        "cause dhcpv6 lan session",
+	"state":        "cause dhcpv6 history lan session",
 	"configs":      "dhcpv6 session lcp ipv6cp pppoe",
-	"control":      "cause state",
-	"supervisor":   "cause configs control session dhcpv6 lan line linklocal tun dataplane netconf state timer pppoe ppp lcp ipcp ipv6cp",
+	"control":      "cause history state",
+	"supervisor":   "cause clock history hooks configs control session dhcpv6 lan line linklocal tun dataplane netconf state timer pppoe ppp lcp ipcp ipv6cp",
 	"concentrator": "timer pppoe ppp lcp auth ipcp ipv6cp",
 	"flets":        "concentrator timer lcp ppp pppoe",
 	"simulator":    "concentrator flets netspace ppp pppoe rawsocket timer tun",
@@ -43,7 +46,7 @@ var below = map[string]string{
 	"lab/e2e":      "",
 	"fuzz":         "",
 	"demo":         "concentrator control flets netspace simulator state",
-	"cmd/pppoectl": "cause configs control demo line netconf pppoe state supervisor tun",
+	"cmd/pppoectl": "cause configs control demo history hooks line netconf pppoe state supervisor tun",
 	"cmd/fletsim":  "concentrator flets simulator",
 }
 

@@ -21,7 +21,7 @@ func (l *loader) lines(raw []rawLine, uplinks []Uplink) []Line {
 		if r.SessionLimit < 0 {
 			l.wrong("session-limit", "%d is less than none; 2 is that of a basic Flets contract, 0 is no limit", r.SessionLimit)
 		}
-		lines = append(lines, Line{r.Interface, r.SessionLimit, r.PADTUnknown})
+		lines = append(lines, Line(r))
 	}
 	l.at = ""
 	return lines

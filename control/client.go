@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pppoectl/cause"
+	"pppoectl/history"
 	"pppoectl/state"
 )
 
@@ -117,10 +118,21 @@ func (c *Client) Reload(ctx context.Context) error { return c.post(ctx, "/v1/rel
 // Stop has the daemon release its sessions and end.
 func (c *Client) Stop(ctx context.Context) error { return c.post(ctx, "/v1/stop", nil) }
 
-// Events calls f with each event of one uplink, or of all, the oldest first;
-// with follow it goes on until ctx is done or f fails.
-func (c *Client) Events(ctx context.Context, uplink string, follow bool, f func(state.Event) error) error {
-	query := url.Values{}
+// History sums up what has happened to an uplink since a time.
+func (c *Client) History(ctx context.Context, uplink string, since time.Time) (history.Summary, error) {
+	var h history.Summary
+	body, err := c.do(ctx, http.MethodGet, "/v1/uplinks/"+url.PathEscape(uplink)+"/history", url.Values{"since": {since.Format(time.RFC3339Nano)}})
+	if err != nil {
+		return h, err
+	}
+	defer body.Close()
+	return h, json.NewDecoder(body).Decode(&h)
+}
+
+// Events calls f with each event of one uplink, or of all, since a time, the oldest
+// first; with follow it goes on until ctx is done or f fails.
+func (c *Client) Events(ctx context.Context, uplink string, since time.Time, follow bool, f func(state.Event) error) error {
+	query := url.Values{"since": {since.Format(time.RFC3339Nano)}}
 	if uplink != "" {
 		query.Set("uplink", uplink)
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pppoectl/cause"
+	"pppoectl/history"
 	"pppoectl/state"
 )
 
@@ -28,6 +29,8 @@ type Daemon interface {
 	Up(ctx context.Context, name string, patience time.Duration) error
 	Restart(ctx context.Context, name string, patience time.Duration) error
 	Down(ctx context.Context, name string) error
+	// History sums up what has happened to an uplink since a time.
+	History(name string, since time.Time) (history.Summary, error)
 	Events(name string) (past []state.Event, next <-chan state.Event, end func(), err error)
 	Reload() error
 	// Plan tells what a configuration would change, a line each; its file is called
@@ -170,6 +173,7 @@ func (s *Server) routes() http.Handler {
 		}
 		reply(w, u)
 	})
+	mux.HandleFunc("GET /v1/uplinks/{name}/history", s.history)
 	mux.HandleFunc("POST /v1/uplinks/{name}/{verb}", s.order)
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { done(w, s.daemon.Reload()) })
@@ -221,13 +225,46 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// since reads ?since=, a time as in RFC 3339; without it all is wanted.
+func since(r *http.Request) (time.Time, error) {
+	v := r.URL.Query().Get("since")
+	if v == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, v)
+	if err != nil {
+		return t, cause.Errorf(cause.Usage, "since: %q is no time such as 2026-11-23T04:05:06+09:00", v)
+	}
+	return t, nil
+}
+
+// history sums up what has happened to an uplink.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	from, err := since(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	h, err := s.daemon.History(r.PathValue("name"), from)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, h)
+}
+
 // slowest is how long a client may take to read an event; who does not read is
 // not waited for.
 const slowest = 10 * time.Second
 
-// events writes the history, an object a line, and with ?follow=1 what comes
+// events writes what has happened, an object a line, and with ?follow=1 what comes
 // after it.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	from, err := since(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	past, next, end, err := s.daemon.Events(r.URL.Query().Get("uplink"))
 	if err != nil {
 		refuse(w, err)
@@ -238,6 +275,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	out := json.NewEncoder(w)
 	rc := http.NewResponseController(w)
 	for _, e := range past {
+		if e.Time.Before(from) {
+			continue
+		}
 		rc.SetWriteDeadline(time.Now().Add(slowest))
 		if out.Encode(e) != nil {
 			return

@@ -51,7 +51,12 @@ type Uplink struct {
 	Tx         Traffic    `json:"tx"`
 	DataPath   *DataPath  `json:"data_path,omitempty"`
 	Attempts   int        `json:"attempts"` // dials since the uplink was last up, or wanted up
+	Dials      uint64     `json:"dials"`    // since the daemon was started
 	LastDrop   *Drop      `json:"last_drop,omitempty"`
+
+	// Drops are the sessions lost since the daemon was started.
+	Drops map[cause.Code]uint64 `json:"drops,omitempty"`
+
 	NextTry    *time.Time `json:"next_try"`
 	LastError  *Failure   `json:"last_error,omitempty"`
 	Rejections int        `json:"rejections,omitempty"` // of the login, in a row

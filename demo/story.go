@@ -37,7 +37,7 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.startDaemon(ctx); err != nil {
 		return err
 	}
-	go s.daemon.Events(ctx, "", true, func(e state.Event) error {
+	go s.daemon.Events(ctx, "", time.Time{}, true, func(e state.Event) error {
 		s.say("    pppoectl: %-13s %s: %s", e.Kind, e.Uplink, strings.TrimPrefix(strings.TrimPrefix(e.Message, e.Uplink+": "), e.Uplink+" "))
 		return nil
 	})

@@ -29,6 +29,8 @@ type Event struct {
 	Deprecated []string `json:"deprecated,omitempty"` // delegated, but no more for those
 }
 
+const eventsFile = "events.jsonl"
+
 // maxEvents is how large the file of events grows, in octets, before it becomes
 // the old one; both together are at most twice that.
 const maxEvents = 1 << 20
@@ -44,7 +46,7 @@ type Events struct {
 
 // OpenEvents opens the history of the store.
 func (s *Store) OpenEvents() (*Events, error) {
-	e := &Events{path: filepath.Join(s.dir, "events.jsonl"), followers: map[chan Event]struct{}{}}
+	e := &Events{path: filepath.Join(s.dir, eventsFile), followers: map[chan Event]struct{}{}}
 	return e, e.open()
 }
 
@@ -143,9 +145,16 @@ func (e *Events) Follow(uplink string) ([]Event, <-chan Event, func(), error) {
 	}, nil
 }
 
-func (e *Events) read(uplink string) ([]Event, error) {
+func (e *Events) read(uplink string) ([]Event, error) { return readEvents(e.path, uplink) }
+
+// ReadEvents is [Events.All] for who has not the state directory to itself.
+func ReadEvents(dir, uplink string) ([]Event, error) {
+	return readEvents(filepath.Join(dir, eventsFile), uplink)
+}
+
+func readEvents(path, uplink string) ([]Event, error) {
 	var all []Event
-	for _, path := range []string{e.path + ".1", e.path} {
+	for _, path := range []string{path + ".1", path} {
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue

@@ -235,6 +235,7 @@ type Uplink struct {
 	Rejections int    `json:"rejections,omitempty"` // of the login, in a row
 	DUID       string `json:"duid,omitempty"`       // of DHCPv6, hexadecimal, once made
 	Identifier string `json:"identifier,omitempty"` // the IPv6 interface identifier, once chosen
+	Away       bool   `json:"away,omitempty"`       // not up again since a session was lost
 
 	Retry *Retry         `json:"retry,omitempty"` // the wait for the next dial
 	Last  *session.Stale `json:"last,omitempty"`  // the last session that has ended
@@ -365,7 +366,7 @@ func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.S
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "leases", lanFile, runFile, "journal", "events.jsonl", "events.jsonl.1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", "history", lanFile, runFile, "journal", eventsFile, eventsFile + ".1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

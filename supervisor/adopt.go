@@ -50,10 +50,11 @@ func (u *uplink) adopt() {
 	u.stale.MAC = v.Snapshot.MAC
 	u.record.Last = u.stale
 	if v.UpAt != 0 {
-		u.lastDrop = &control.Drop{At: time.Now(), Cause: cause.Stale, Text: why}
+		d := control.Drop{At: time.Now(), Cause: cause.Stale, Text: why}
 		if sameBoot {
-			u.lastDrop.AfterSeconds = max(1, int((u.s.env.Now() - v.UpAt).Seconds()))
+			d.AfterSeconds = max(1, int((u.s.env.Now() - v.UpAt).Seconds()))
 		}
+		u.dropped(d)
 	}
 	u.add(state.Event{Kind: "stale", Cause: cause.Stale, Message: fmt.Sprintf("%s: session 0x%04x at %v of an earlier run cannot be taken over, and is released: %s", u.cfg.Name, peer.Session, peer.AC, why)}, logrus.WarnLevel)
 }
@@ -90,6 +91,7 @@ func (u *uplink) takeOver(v state.Session) {
 	u.machine = session.Resume(v.Snapshot, string(u.cfg.Password), u.rand)
 	u.upAt, u.resumed, u.last = v.UpAt, v.Resumed, u.peer()
 	info := u.machine.Info()
+	u.hist.echo = info.Echo // those are told of already
 	u.addrs = addresses{mtu: info.MTU, ipv4: info.IPv4, ipv6: info.IPv6}
 	if c, err := u.s.env.Carried(v.Device); err == nil {
 		u.traffic = c

@@ -44,6 +44,8 @@ func (u *uplink) detach() {
 	if u.machine != nil && !u.idle() {
 		u.saveSession()
 	}
+	u.hist.passes(u.s.env.Now())
+	u.keepHistory()
 	u.closePath()
 	u.stopDelegation()
 	u.stopDiscovery()

@@ -152,7 +152,9 @@ func (u *uplink) closed(e session.Event) {
 		if e.Peer != "" {
 			text = e.Peer
 		}
-		u.lastDrop = &control.Drop{At: time.Now(), Cause: e.Cause, Text: text, AfterSeconds: lasted}
+		if !intended(e.Cause) {
+			u.dropped(control.Drop{At: time.Now(), Cause: e.Cause, Text: text, AfterSeconds: lasted})
+		}
 	}
 	if u.upAt != 0 && now-u.upAt >= stable {
 		u.failures = 0

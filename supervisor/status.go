@@ -3,6 +3,7 @@ package supervisor
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -33,6 +34,7 @@ func (u *uplink) Status() (control.Uplink, <-chan struct{}) {
 // another one than before.
 func (u *uplink) publish() {
 	v := u.compose()
+	u.look(v.State)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	old := u.status
@@ -80,6 +82,7 @@ func (u *uplink) compose() control.Uplink {
 		Name: u.cfg.Name, State: u.stateName(info), Interface: u.cfg.Interface, Device: u.cfg.Ifname,
 		SessionID: info.SessionID, MTU: info.MTU, Auth: authName(info.Auth), Attempts: u.attempts,
 		LastDrop: u.lastDrop, LastError: u.lastError, Rejections: u.record.Rejections, Resumed: u.resumed,
+		Dials: u.dials, Drops: maps.Clone(u.drops),
 	}
 	for _, f := range u.cfg.Families {
 		v.Families = append(v.Families, string(f))

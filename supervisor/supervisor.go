@@ -17,6 +17,7 @@ import (
 	"pppoectl/cause"
 	"pppoectl/configs"
 	"pppoectl/control"
+	"pppoectl/history"
 	"pppoectl/netconf"
 	"pppoectl/pppoe"
 	"pppoectl/state"
@@ -401,7 +402,19 @@ func (s *Supervisor) Tell(kind, message string) {
 	}
 }
 
-// Events returns the history of one uplink, or of all, and what follows it.
+// History sums up what has happened to the uplink called name since a time.
+func (s *Supervisor) History(name string, since time.Time) (history.Summary, error) {
+	if _, err := s.uplink(name); err != nil {
+		return history.Summary{}, err
+	}
+	records, err := s.store.History(name, since)
+	if err != nil {
+		return history.Summary{}, err
+	}
+	return history.Summarize(name, records, time.Local), nil
+}
+
+// Events returns the events of one uplink, or of all, and what follows it.
 func (s *Supervisor) Events(name string) ([]state.Event, <-chan state.Event, func(), error) {
 	if name != "" {
 		if _, err := s.uplink(name); err != nil {

@@ -83,6 +83,7 @@ type uplink struct {
 	nextTry  time.Duration // when to dial again, since boot; 0: not waiting
 	failures int           // in a row
 	attempts int
+	dials    uint64        // of this run
 	resumed  int           // times that another process has taken the session over
 	saveAt   time.Duration // when to write the session down, since boot; 0: it is
 	upAt     time.Duration // when the session was up; 0: not yet
@@ -96,8 +97,11 @@ type uplink struct {
 	authUp    bool          // they were told
 
 	lastDrop  *control.Drop
+	drops     map[cause.Code]uint64 // of this run
+	hist      sampler
 	lastError *control.Failure
 	floods    timer.Limiter // of events
+	drop      timer.Limiter // of what is written down of drops
 	ends      timer.Limiter // of those that tell how sessions begin and end
 
 	mu      sync.Mutex
@@ -131,7 +135,7 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 	u := &uplink{
 		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
 		log:   s.log.WithField("uplink", cfg.Name),
-		lanUp: map[string]lanIs{}, asideErrors: map[string]string{},
+		lanUp: map[string]lanIs{}, asideErrors: map[string]string{}, drops: map[cause.Code]uint64{},
 		player: &player{cfg.Name, make(chan struct{}, 1)}, orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	if s.env.NewHooks != nil && s.cfg.Hooks.Dir != "" {
@@ -261,7 +265,7 @@ func (u *uplink) takeFrames(frames <-chan pppoe.Frame) {
 
 // rearm sets the timer to the next thing to do.
 func (u *uplink) rearm(alarm *time.Timer) {
-	next := timer.Earliest(u.saveAt, u.sb.at, u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
+	next := timer.Earliest(u.saveAt, u.hist.at, u.sb.at, u.deadline, u.nextTry, u.turnAt, u.carryAt, u.againAt, u.asideAt, u.nd.askAt, u.pd.deadline, u.pd.hangAt)
 	if next == 0 {
 		alarm.Stop()
 		return
@@ -353,6 +357,9 @@ func (u *uplink) tick() {
 	if u.saveAt != 0 && u.s.env.Now() >= u.saveAt {
 		u.saveSession()
 	}
+	if u.hist.at != 0 && u.s.env.Now() >= u.hist.at {
+		u.writeSample()
+	}
 	if u.carryAt != 0 && u.s.env.Now() >= u.carryAt {
 		u.carry()
 	}
@@ -429,6 +436,7 @@ func (u *uplink) dial() {
 		return
 	}
 	u.attempts++
+	u.dials++
 	u.upAt, u.resumed = 0, 0
 	u.noRoute = nil
 	if err := u.s.crashes.dials(); err != nil {

@@ -310,7 +310,7 @@ func (s *site) uplink(name string) control.Uplink {
 // events returns the history of an uplink since a time.
 func (s *site) events(name string, since time.Time) []state.Event {
 	var list []state.Event
-	s.client.Events(context.Background(), name, false, func(e state.Event) error {
+	s.client.Events(context.Background(), name, time.Time{}, false, func(e state.Event) error {
 		if e.Time.After(since) {
 			list = append(list, e)
 		}
