@@ -32,27 +32,27 @@ const (
 // Uplink is what the daemon tells of one uplink. What does not apply is left
 // out.
 type Uplink struct {
-	Name       string     `json:"name"`
-	State      string     `json:"state"`
-	Since      time.Time  `json:"since"` // of the state
-	Interface  string     `json:"interface"`
-	Device     string     `json:"device"`
-	Families   []string   `json:"families"`
-	AC         *AC        `json:"ac,omitempty"`
-	SessionID  uint16     `json:"session_id,omitempty"`
-	UpSince    *time.Time `json:"up_since,omitempty"` // the session's last time of being up
-	Resumed    int        `json:"resumed"`
-	MTU        int        `json:"mtu,omitempty"`  // octets
-	Auth       string     `json:"auth,omitempty"` // pap, chap or none
-	IPv4       *IPv4      `json:"ipv4,omitempty"`
-	IPv6       *IPv6      `json:"ipv6,omitempty"`
-	Echo       *Echo      `json:"echo,omitempty"`
-	Rx         Traffic    `json:"rx"`
-	Tx         Traffic    `json:"tx"`
-	DataPath   *DataPath  `json:"data_path,omitempty"`
-	Attempts   int        `json:"attempts"` // dials since the uplink was last up, or wanted up
-	Dials      uint64     `json:"dials"`    // since the daemon was started
-	LastDrop   *Drop      `json:"last_drop,omitempty"`
+	Name      string     `json:"name"`
+	State     string     `json:"state"`
+	Since     time.Time  `json:"since"` // of the state
+	Interface string     `json:"interface"`
+	Device    string     `json:"device"`
+	Families  []string   `json:"families"`
+	AC        *AC        `json:"ac,omitempty"`
+	SessionID uint16     `json:"session_id,omitempty"`
+	UpSince   *time.Time `json:"up_since,omitempty"` // the session's last time of being up
+	Resumed   int        `json:"resumed"`
+	MTU       int        `json:"mtu,omitempty"`  // octets
+	Auth      string     `json:"auth,omitempty"` // pap, chap or none
+	IPv4      *IPv4      `json:"ipv4,omitempty"`
+	IPv6      *IPv6      `json:"ipv6,omitempty"`
+	Echo      *Echo      `json:"echo,omitempty"`
+	Rx        Traffic    `json:"rx"`
+	Tx        Traffic    `json:"tx"`
+	DataPath  *DataPath  `json:"data_path,omitempty"`
+	Attempts  int        `json:"attempts"` // dials since the uplink was last up, or wanted up
+	Dials     uint64     `json:"dials"`    // since the daemon was started
+	LastDrop  *Drop      `json:"last_drop,omitempty"`
 
 	// Drops are the sessions lost since the daemon was started.
 	Drops map[cause.Code]uint64 `json:"drops,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -104,10 +105,12 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 		Supervisor: sup, file: cfg.File, dir: cfg.StateDir, log: log, present: cfg, text: text,
 		started: time.Now(), upgrade: make(chan string, 1),
 	}
-	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, control.Metrics(d.Status), logrus.NewEntry(log))
+	metrics := control.Metrics(d.Status)
+	server, err := control.Listen(cfg.RunDir, cfg.ControlGroup, d, metrics, logrus.NewEntry(log))
 	if err != nil {
 		return err
 	}
+	defer scrape(cfg.Metrics, metrics, log)()
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve() }()
 	sup.Start(names)
@@ -126,6 +129,21 @@ func serve(cfg *configs.Config, names []string, log *logrus.Logger, signals <-ch
 	notify(log, daemon.SdNotifyStopping)
 	end(sup, how, log, signals)
 	return server.Close()
+}
+
+// scrape serves metrics at the configured address, and returns what ends that. Sessions do
+// not depend on it.
+func scrape(cfg configs.Metrics, metrics http.Handler, log *logrus.Logger) (end func() error) {
+	nothing := func() error { return nil }
+	if !cfg.Listen.IsValid() {
+		return nothing
+	}
+	s, err := control.ListenScrape(cfg.Listen, metrics, func(err error) { log.Errorf("metrics.listen: %v", err) })
+	if err != nil {
+		log.Errorf("metrics.listen: %v; metrics are on the control socket only", err)
+		return nothing
+	}
+	return s.Close
 }
 
 // ending is what becomes of the sessions at the daemon's end.
