@@ -65,7 +65,7 @@ func TestReferenceParses(t *testing.T) {
 // What the reference says in comments must be true as well.
 func TestReferenceParsesWithItsExamplesTakenIn(t *testing.T) {
 	text := configs.Reference
-	for _, key := range []string{"ac-mac", "address", "block", "table", "lan", "firewall"} {
+	for _, key := range []string{"ac-mac", "address", "block", "table", "lan", "firewall", "lines", "standby-for"} {
 		if !strings.Contains(text, "# "+key+":") {
 			t.Fatalf("the reference does not mention %s", key)
 		}
@@ -79,6 +79,12 @@ func TestReferenceParsesWithItsExamplesTakenIn(t *testing.T) {
 	u := c.Uplinks[1]
 	if len(u.LAN) != 1 || u.LAN[0].Interface != "eth0" || !u.Prefix.Request || !u.Firewall {
 		t.Errorf("%+v", u)
+	}
+	if want := (configs.Line{Interface: "eth1", SessionLimit: 2}); len(c.Lines) != 1 || c.Lines[0] != want {
+		t.Errorf("%+v", c.Lines)
+	}
+	if c.Uplinks[0].StandbyFor != "bizf6" {
+		t.Errorf("%+v", c.Uplinks[0])
 	}
 	if c.Uplinks[0].Want.AC == (pppoe.MAC{}) || !c.Uplinks[0].Address.IsValid() {
 		t.Errorf("%+v", c.Uplinks[0])
