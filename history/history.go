@@ -68,8 +68,8 @@ type Drop struct {
 // Summary is what a history comes to.
 type Summary struct {
 	Uplink       string    `json:"uplink"`
-	Since        time.Time `json:"since"`    // of the first entry
-	Observed     float64   `json:"observed"` // seconds in which the uplink was wanted and looked after
+	Since        time.Time `json:"since,omitzero"` // of the first entry
+	Observed     float64   `json:"observed"`       // seconds in which the uplink was wanted and looked after
 	Availability *float64  `json:"availability,omitempty"`
 	Drops        []Outage  `json:"drops"`
 	Days         []Day     `json:"days"`

@@ -42,6 +42,13 @@ func (u *uplink) look(state string) {
 	}
 }
 
+// Unwritten implements Uplink.
+func (u *uplink) Unwritten() history.Sample {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.unwritten
+}
+
 // passes counts the time since the last look: as up or not, or not at all if the
 // uplink was not wanted.
 func (h *sampler) passes(now time.Duration) {

@@ -42,7 +42,7 @@ func (u *uplink) publish() {
 	if v.State != old.State {
 		v.Since = time.Now()
 	}
-	u.status, u.live, u.base = v, u.path, u.traffic
+	u.status, u.live, u.base, u.unwritten = v, u.path, u.traffic, u.hist.sample
 	v.Echo = old.Echo // changes too often to wake anybody
 	if !reflect.DeepEqual(v, old) {
 		close(u.changed)

@@ -39,6 +39,8 @@ type Uplink interface {
 	Configure(configs.Uplink)
 	// Release ends the uplink for good and undoes what it did.
 	Release(c cause.Code)
+	// Unwritten is what the history on disk does not have yet.
+	Unwritten() history.Sample
 	// Responds reports whether the uplink is looked after, before ctx is done.
 	Responds(ctx context.Context) bool
 	// Status returns the present status and a channel that is closed at its
@@ -404,12 +406,16 @@ func (s *Supervisor) Tell(kind, message string) {
 
 // History sums up what has happened to the uplink called name since a time.
 func (s *Supervisor) History(name string, since time.Time) (history.Summary, error) {
-	if _, err := s.uplink(name); err != nil {
+	u, err := s.uplink(name)
+	if err != nil {
 		return history.Summary{}, err
 	}
 	records, err := s.store.History(name, since)
 	if err != nil {
 		return history.Summary{}, err
+	}
+	if v := u.Unwritten(); v.Observed > 0 {
+		records = append(records, history.Record{At: time.Now(), Sample: &v})
 	}
 	return history.Summarize(name, records, time.Local), nil
 }

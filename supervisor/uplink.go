@@ -13,6 +13,7 @@ import (
 	"pppoectl/control"
 	"pppoectl/dataplane"
 	"pppoectl/dhcpv6"
+	"pppoectl/history"
 	"pppoectl/ipcp"
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
@@ -109,6 +110,8 @@ type uplink struct {
 	live    dataplane.Path     // whose counters are still counting; nil: none
 	base    dataplane.Counters // of the paths before it
 	changed chan struct{}
+
+	unwritten history.Sample // what the history on disk has not yet
 }
 
 // order is what the outside wants of an uplink.

@@ -57,7 +57,7 @@ at least are kept. Without a daemon root reads what is on disk.`,
 
 func printHistory(w io.Writer, h history.Summary) {
 	if h.Observed == 0 && len(h.Drops) == 0 {
-		fmt.Fprintf(w, "%s: nothing is known yet; what is seen of it is written down each quarter of an hour\n", h.Uplink)
+		fmt.Fprintf(w, "%s: nothing is known yet\n", h.Uplink)
 		return
 	}
 	fmt.Fprintf(w, "%s: up for %s of %s since %s; %s\n", h.Uplink, percent(h.Availability),
@@ -71,7 +71,7 @@ func printHistory(w io.Writer, h history.Summary) {
 			after = " after " + ago(time.Duration(d.Lasted)*time.Second)
 		}
 		if d.Away != nil {
-			back = "up again after " + ago(seconds(*d.Away))
+			back = "up again after " + brief(seconds(*d.Away))
 		}
 		fmt.Fprintf(w, "  %s  %s%s, %s (%q)\n", d.At.Format(time.DateTime), d.Cause, after, back, d.Text)
 	}
@@ -89,25 +89,34 @@ const (
 	plotRows    = 6
 )
 
-// plot draws one figure of each hour; hours without an echo are left blank.
+// plot draws one figure of each hour, unless it is nought in all; hours without an echo are
+// left blank.
 func plot(w io.Writer, title string, hours []history.Hour, figure func(history.Hour) float64) {
 	var values []float64
-	most, any := 0.0, false
+	most := 0.0
 	for _, h := range hours {
 		v := math.NaN()
 		if h.Sent > 0 && (h.Mean > 0 || h.Lost > 0) {
 			v = figure(h)
-			most, any = max(most, v), true
+			most = max(most, v)
 		}
 		for range hourColumns {
 			values = append(values, v)
 		}
 	}
-	if !any {
+	if most == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n%s\n", title, asciigraph.Plot(values, asciigraph.Height(plotRows), asciigraph.LowerBound(0),
-		asciigraph.UpperBound(max(most, 0.1)), asciigraph.Precision(2), asciigraph.XAxisRange(0, 24), asciigraph.XAxisTickCount(9)))
+		asciigraph.UpperBound(most), asciigraph.Precision(2), asciigraph.XAxisRange(0, 24), asciigraph.XAxisTickCount(9)))
+}
+
+// brief is ago, exact for what is over in no time.
+func brief(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return ago(d)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
