@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -38,15 +39,7 @@ func newDiscover() *cobra.Command {
 
 // discover sends a PADI each second and prints whoever answers.
 func discover(ctx context.Context, w io.Writer, name, service string, wait time.Duration) error {
-	ifi, err := lineOf(name)
-	if err != nil {
-		return err
-	}
-	var ports line.Ports
-	port, err := ports.Open(*ifi)
-	if errors.Is(err, os.ErrPermission) {
-		return &privilegeError{"CAP_NET_RAW is missing; run it as root"}
-	}
+	port, err := openLine(name)
 	if err != nil {
 		return err
 	}
@@ -119,3 +112,22 @@ func report(w io.Writer, f pppoe.Frame, uniq []byte, after time.Duration, seen m
 
 // maxOffers bounds what a hostile line can make us print.
 const maxOffers = 64
+
+// openLine opens the interface called name, if frames can go out there.
+func openLine(name string) (*line.Handle, error) {
+	ifi, err := net.InterfaceByName(name)
+	switch {
+	case err != nil:
+		return nil, cause.Errorf(cause.NoInterface, "%s: there is no such interface", name)
+	case ifi.Flags&net.FlagUp == 0:
+		return nil, cause.Errorf(cause.NoCarrier, "%s is down; `ip link set %s up`", name, name)
+	case ifi.Flags&net.FlagRunning == 0:
+		return nil, cause.Errorf(cause.NoCarrier, "%s has no carrier; plug the cable in", name)
+	}
+	var ports line.Ports
+	port, err := ports.Open(*ifi)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, &privilegeError{"CAP_NET_RAW is missing; run it as root"}
+	}
+	return port, err
+}

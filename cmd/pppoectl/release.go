@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"pppoectl/cause"
-	"pppoectl/line"
 	"pppoectl/pppoe"
 )
 
@@ -62,15 +58,7 @@ func (a *app) release(cmd *cobra.Command, name string, id uint16, mac pppoe.MAC)
 			}
 		}
 	}
-	ifi, err := lineOf(name)
-	if err != nil {
-		return err
-	}
-	var ports line.Ports
-	port, err := ports.Open(*ifi)
-	if errors.Is(err, os.ErrPermission) {
-		return &privilegeError{"CAP_NET_RAW is missing; run it as root"}
-	}
+	port, err := openLine(name)
 	if err != nil {
 		return err
 	}
@@ -80,18 +68,4 @@ func (a *app) release(cmd *cobra.Command, name string, id uint16, mac pppoe.MAC)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "a PADT for session 0x%04x has gone to %v; it is not answered\n", id, mac)
 	return nil
-}
-
-// lineOf returns the interface called name, if frames can go out there.
-func lineOf(name string) (*net.Interface, error) {
-	ifi, err := net.InterfaceByName(name)
-	switch {
-	case err != nil:
-		return nil, cause.Errorf(cause.NoInterface, "%s: there is no such interface", name)
-	case ifi.Flags&net.FlagUp == 0:
-		return nil, cause.Errorf(cause.NoCarrier, "%s is down; `ip link set %s up`", name, name)
-	case ifi.Flags&net.FlagRunning == 0:
-		return nil, cause.Errorf(cause.NoCarrier, "%s has no carrier; plug the cable in", name)
-	}
-	return ifi, nil
 }
