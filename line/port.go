@@ -178,8 +178,29 @@ func (p *Port) enter(h *Handle, a Address) {
 	if a.HostUniq != "" {
 		p.byUniq.add(a.HostUniq, h)
 	}
-	if a.AC != (pppoe.MAC{}) {
-		p.byPeer.add(peer{a.AC, a.Session}, h)
+	select { // it was about another session
+	case <-h.superseded:
+	default:
+	}
+	if a.AC == (pppoe.MAC{}) {
+		return
+	}
+	at := peer{a.AC, a.Session}
+	if a.Session != 0 {
+		p.supersede(at)
+	}
+	p.byPeer.add(at, h)
+}
+
+// supersede takes a session's frames from whoever had them: an AC that gives its id away
+// again has lost the earlier one.
+func (p *Port) supersede(at peer) {
+	for old := range p.byPeer[at] {
+		p.byPeer.remove(at, old)
+		select {
+		case old.superseded <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -205,7 +226,12 @@ type Handle struct {
 	ports   *Ports
 	address Address
 	frames  chan pppoe.Frame
+
+	superseded chan struct{}
 }
+
+// Superseded delivers once the AC has given the handle's session id to another handle.
+func (h *Handle) Superseded() <-chan struct{} { return h.superseded }
 
 // Frames delivers the frames for the handle's address. It is never closed.
 func (h *Handle) Frames() <-chan pppoe.Frame { return h.frames }
@@ -226,6 +252,9 @@ func (h *Handle) SetAddress(a Address) {
 // Send sends a frame. It does not block for long: a packet socket's queue is
 // the interface's.
 func (h *Handle) Send(f pppoe.Frame) error {
+	if h.another(f) {
+		return nil
+	}
 	c := h.port.session
 	if f.EtherType == pppoe.EtherTypeDiscovery {
 		c = h.port.discovery
@@ -235,6 +264,25 @@ func (h *Handle) Send(f pppoe.Frame) error {
 	}
 	_, err := c.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]})
 	return err
+}
+
+// another reports whether f is a PADT for what is another handle's session by now.
+func (h *Handle) another(f pppoe.Frame) bool {
+	if f.EtherType != pppoe.EtherTypeDiscovery || f.Src != h.port.MAC {
+		return false
+	}
+	q, err := pppoe.ParsePacket(f.Payload)
+	if err != nil || q.Code != pppoe.PADT {
+		return false
+	}
+	h.port.mu.Lock()
+	defer h.port.mu.Unlock()
+	for owner := range h.port.byPeer[peer{f.Dst, q.SessionID}] {
+		if owner != h {
+			return true
+		}
+	}
+	return false
 }
 
 // Close gives the handle back; the last one closes the port.
@@ -262,7 +310,7 @@ func (ps *Ports) Open(ifi net.Interface) (*Handle, error) {
 		}
 		ps.open[ifi.Index] = p
 	}
-	h := &Handle{port: p, ports: ps, frames: make(chan pppoe.Frame, queueLen)}
+	h := &Handle{port: p, ports: ps, frames: make(chan pppoe.Frame, queueLen), superseded: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.handles[h] = struct{}{}
 	p.mu.Unlock()

@@ -18,13 +18,14 @@ type Command uint8
 
 // The commands.
 const (
-	NoCommand Command = iota
-	Dial              // find an AC and open a session
-	Hangup            // end the session politely: Terminate-Request, then PADT
-	Abandon           // end it now: PADT
-	LineLost          // the line has lost its carrier: keep the session, say nothing
-	LineBack          // the line is back: ask the AC whether the session is
-	TakenOver         // another process had the session, and is gone; see [Resume]
+	NoCommand  Command = iota
+	Dial               // find an AC and open a session
+	Hangup             // end the session politely: Terminate-Request, then PADT
+	Abandon            // end it now: PADT
+	LineLost           // the line has lost its carrier: keep the session, say nothing
+	LineBack           // the line is back: ask the AC whether the session is
+	Superseded         // the AC has given the session's id away again: end without a PADT
+	TakenOver          // another process had the session, and is gone; see [Resume]
 )
 
 // Input is one thing that happens to a session. Without a frame or command it
@@ -134,6 +135,8 @@ func (s *step) command(in Input) {
 		s.hangup(in.Cause, in.Text)
 	case Abandon:
 		s.abandon(in.Cause, in.Text)
+	case Superseded:
+		s.superseded(in.Cause, in.Text)
 	case LineLost:
 		s.lineLost()
 	case LineBack:
@@ -232,6 +235,16 @@ func (s *step) abandon(c cause.Code, text string) {
 		return
 	}
 	s.fail(c, text, "")
+	s.end()
+}
+
+// superseded ends a session whose id is another one's by now, which no PADT may end.
+func (s *step) superseded(c cause.Code, text string) {
+	if s.v.Phase == Down || s.v.Phase == Discovery {
+		return
+	}
+	s.fail(c, text, "")
+	s.discovery.Forget()
 	s.end()
 }
 

@@ -226,3 +226,26 @@ func TestOfferOfAnACThatWeMustNotTakeSaysNothing(t *testing.T) {
 		t.Errorf("not given up for its own AC's offer: %v", l.events)
 	}
 }
+
+// The AC has given the id to another session of ours: this one ends, and no PADT of it may
+// end the other.
+func TestSupersededSessionEndsWithoutAWord(t *testing.T) {
+	l := newLine(t, both)
+	l.up()
+	l.events = nil
+	out := l.m.Step(l.now, session.Input{Command: session.Superseded, Cause: cause.EchoLost, Text: "another's"})
+	if len(out.Frames) != 0 || l.m.Phase() != session.Down {
+		t.Errorf("%d frames, %s", len(out.Frames), l.m.Phase())
+	}
+	closed := out.Events[len(out.Events)-1]
+	if closed.Kind != session.Closed || closed.Cause != cause.EchoLost || closed.Text != "another's" {
+		t.Errorf("%+v", closed)
+	}
+	snapshot := l.m.Snapshot()
+	if peer, ok := snapshot.Peer(); ok {
+		t.Errorf("%+v is still to be released", peer)
+	}
+	if out := l.m.Step(l.now, session.Input{Command: session.Superseded}); len(out.Frames)+len(out.Events) != 0 {
+		t.Errorf("twice: %+v", out)
+	}
+}

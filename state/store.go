@@ -61,15 +61,17 @@ func Open(dir, boot string) (*Store, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	s := &Store{dir: dir, boot: boot, lock: lock}
-	if err := s.understood(); err != nil {
+	if err := Understood(dir); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// understood says which file is of a newer version; nil if none is.
-func (s *Store) understood() error {
+// Understood says which file of a state directory is of a newer version; nil if none is.
+// Its errors match [ErrVersion].
+func Understood(dir string) error {
+	s := &Store{dir: dir}
 	files := []string{lanFile, runFile}
 	for _, d := range []string{"sessions", "uplinks", "leases"} {
 		found, err := filepath.Glob(filepath.Join(s.dir, d, "*.json"))

@@ -32,6 +32,8 @@ type Port interface {
 	// wanted says so.
 	ReleaseUnknown(wanted func() bool)
 	Send(pppoe.Frame) error
+	// Superseded delivers when the AC has given the session's id to another one of ours.
+	Superseded() <-chan struct{}
 	Close()
 }
 

@@ -195,8 +195,9 @@ func (u *uplink) Run(ctx context.Context) {
 	for {
 		var taken chan struct{}
 		var frames <-chan pppoe.Frame
+		var superseded <-chan struct{}
 		if u.port != nil {
-			frames = u.port.Frames()
+			frames, superseded = u.port.Frames(), u.port.Superseded()
 		}
 		var failed <-chan error
 		if u.path != nil {
@@ -224,6 +225,8 @@ func (u *uplink) Run(ctx context.Context) {
 			u.stepDHCP(dhcpv6.Input{Message: m})
 		case f := <-frames:
 			u.step(session.Input{Frame: &f})
+		case <-superseded:
+			u.step(session.Input{Command: session.Superseded, Cause: cause.EchoLost, Text: "the AC has given the id of our session to a new one: it has lost ours"})
 		case err := <-failed:
 			u.pathFailed(err)
 		case o := <-orders:

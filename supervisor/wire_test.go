@@ -176,11 +176,12 @@ type port struct {
 	frames chan pppoe.Frame
 }
 
-func (p *port) MAC() pppoe.MAC             { return pppoe.MAC(p.ifi.HardwareAddr) }
-func (p *port) Interface() net.Interface   { return p.ifi }
-func (p *port) Frames() <-chan pppoe.Frame { return p.frames }
-func (p *port) SetAddress(line.Address)    {}
-func (p *port) ReleaseUnknown(func() bool) {}
+func (p *port) MAC() pppoe.MAC              { return pppoe.MAC(p.ifi.HardwareAddr) }
+func (p *port) Interface() net.Interface    { return p.ifi }
+func (p *port) Frames() <-chan pppoe.Frame  { return p.frames }
+func (p *port) SetAddress(line.Address)     {}
+func (p *port) ReleaseUnknown(func() bool)  {}
+func (p *port) Superseded() <-chan struct{} { return nil }
 func (p *port) Close() {
 	p.wire.mu.Lock()
 	defer p.wire.mu.Unlock()

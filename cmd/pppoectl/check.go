@@ -7,10 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"pppoectl/configs"
+	"pppoectl/state"
 )
 
+// fine stands between the file and what is in it; upgrade looks for it.
+const fine = ": fine, "
+
 func newCheck(a *app) *cobra.Command {
-	var reference bool
+	var reference, stored bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "check the configuration; needs neither root nor the interface",
 		Args: nothing,
@@ -30,10 +34,16 @@ func newCheck(a *app) *cobra.Command {
 			if len(cfg.Uplinks) == 1 {
 				plural = ""
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: fine, %d uplink%s\n", cfg.File, len(cfg.Uplinks), plural)
+			if stored {
+				if err := state.Understood(cfg.StateDir); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s%s%d uplink%s\n", cfg.File, fine, len(cfg.Uplinks), plural)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&stored, "state", false, "check, too, that what is in the state directory can be read by this version")
 	cmd.Flags().BoolVar(&reference, "reference", false, "print a configuration that documents every key")
 	return cmd
 }

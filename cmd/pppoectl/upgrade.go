@@ -55,7 +55,7 @@ func (a *app) upgrade(cmd *cobra.Command, binary string) error {
 	}
 	for {
 		now, err := a.client().Status(ctx)
-		if err == nil && now.Started.After(before.Started) && resumed(now) {
+		if err == nil && now.Started.After(before.Started) && resumed(before, now) {
 			fmt.Fprintf(cmd.OutOrStdout(), "version %s goes on after %v; it was %s\n", now.Version, time.Since(begin).Round(10*time.Millisecond), before.Version)
 			return nil
 		}
@@ -67,14 +67,19 @@ func (a *app) upgrade(cmd *cobra.Command, binary string) error {
 	}
 }
 
-// resumed reports whether no session waits for a sign of life any more.
-func resumed(s control.Status) bool {
-	for _, u := range s.Uplinks {
-		if u.State == control.Suspect {
+// resumed reports whether every uplink that was up is so again, or has told why not. A
+// program that has just begun knows of no uplink yet, and then of no line.
+func resumed(before, now control.Status) bool {
+	up := map[string]bool{}
+	for _, u := range before.Uplinks {
+		up[u.Name] = u.State == control.Up
+	}
+	for _, u := range now.Uplinks {
+		if up[u.Name] && u.State != control.Up && u.State != control.Disabled && u.LastDrop == nil {
 			return false
 		}
 	}
-	return true
+	return len(now.Uplinks) > 0 || len(before.Uplinks) == 0
 }
 
 // Upgrade implements control.Daemon: once the new program has shown that it can run
@@ -93,10 +98,17 @@ func (d *service) Upgrade(ctx context.Context, binary string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, upgradeWait/2)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary, "-c", d.file, "check").CombinedOutput()
+	out, err := exec.CommandContext(ctx, binary, "-c", d.file, "check", "--state").Output()
 	if err != nil {
-		text := strings.TrimPrefix(strings.TrimSpace(string(out)), "pppoectl: ")
-		return cause.Errorf(cause.Usage, "%s does not accept the configuration, nothing has changed: %v %s", binary, err, text)
+		var failed *exec.ExitError
+		text := ""
+		if errors.As(err, &failed) {
+			text = " " + strings.TrimPrefix(strings.TrimSpace(string(failed.Stderr)), "pppoectl: ")
+		}
+		return cause.Errorf(cause.Usage, "%s does not accept what is there, nothing has changed: %v%s", binary, err, text)
+	}
+	if !strings.Contains(string(out), fine) {
+		return cause.Errorf(cause.Usage, "%s is no pppoectl; nothing has changed", binary)
 	}
 	select {
 	case d.upgrade <- binary:
