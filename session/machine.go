@@ -216,7 +216,9 @@ func (s *step) hangup(c cause.Code, text string) {
 	case Discovery:
 		s.giveUpDiscovery()
 	case Terminating:
-		s.end()
+		if s.discovery.Stage() != pppoe.Requesting { // else a PADS may be on its way
+			s.end()
+		}
 	default:
 		s.terminate(text)
 	}

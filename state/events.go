@@ -37,6 +37,7 @@ const maxEvents = 1 << 20
 
 // Events is the history on disk. It is safe for concurrent use.
 type Events struct {
+	reading   sync.Mutex
 	mu        sync.Mutex
 	path      string
 	file      *os.File
@@ -115,54 +116,98 @@ func (e *Events) Add(v Event) error {
 		}
 	}
 	n, err := e.file.Write(append(b, '\n'))
+	if err != nil { // half a line would spoil the next one, too
+		return errors.Join(err, e.file.Truncate(e.size))
+	}
 	e.size += int64(n)
-	return err
+	return nil
 }
 
 // All returns the history, the oldest first, of one uplink or, with an empty
 // name, of all. Lines that are damaged are left out.
 func (e *Events) All(uplink string) ([]Event, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.read(uplink)
+	files, err := e.past()
+	e.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return e.read(files, uplink), nil
 }
 
 // Follow returns the history and a channel of what comes after it, with a
 // function that ends this.
 func (e *Events) Follow(uplink string) ([]Event, <-chan Event, func(), error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all, err := e.read(uplink)
-	if err != nil {
-		return nil, nil, nil, err
-	}
 	c := make(chan Event, 64)
-	e.followers[c] = struct{}{}
-	return all, c, func() {
+	end := func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		delete(e.followers, c)
-	}, nil
+	}
+	e.mu.Lock()
+	e.followers[c] = struct{}{}
+	files, err := e.past()
+	e.mu.Unlock()
+	if err != nil {
+		end()
+		return nil, nil, nil, err
+	}
+	return e.read(files, uplink), c, end, nil
 }
 
-func (e *Events) read(uplink string) ([]Event, error) { return readEvents(e.path, uplink) }
+// past opens what there is by now; what is added later is not read.
+func (e *Events) past() ([]part, error) { return parts(e.path, e.size) }
+
+// read reads one history at a time; nobody who tells of an event waits for that.
+func (e *Events) read(files []part, uplink string) []Event {
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	return readEvents(files, uplink)
+}
 
 // ReadEvents is [Events.All] for who has not the state directory to itself.
 func ReadEvents(dir, uplink string) ([]Event, error) {
-	return readEvents(filepath.Join(dir, eventsFile), uplink)
+	files, err := parts(filepath.Join(dir, eventsFile), 2*maxEvents)
+	if err != nil {
+		return nil, err
+	}
+	return readEvents(files, uplink), nil
 }
 
-func readEvents(path, uplink string) ([]Event, error) {
+// part is one of the files of a history, as far as it is to be read.
+type part struct {
+	file *os.File
+	size int64
+}
+
+// parts opens the old file and the present one, whose size is given.
+func parts(path string, size int64) ([]part, error) {
+	old, err := os.Open(path + ".1")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var all []part
+	if err == nil {
+		all = append(all, part{old, 2 * maxEvents})
+	}
+	now, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		if len(all) > 0 {
+			old.Close()
+		}
+		return nil, err
+	}
+	return append(all, part{now, size}), nil
+}
+
+// readEvents reads the files and closes them.
+func readEvents(files []part, uplink string) []Event {
 	var all []Event
-	for _, path := range []string{path + ".1", path} {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		lines := bufio.NewReaderSize(io.LimitReader(f, 2*maxEvents), 64<<10)
+	for _, p := range files {
+		lines := bufio.NewReaderSize(io.LimitReader(p.file, p.size), 64<<10)
 		for {
 			line, err := lines.ReadBytes('\n')
 			var v Event
@@ -173,9 +218,9 @@ func readEvents(path, uplink string) ([]Event, error) {
 				break
 			}
 		}
-		f.Close()
+		p.file.Close()
 	}
-	return all, nil
+	return all
 }
 
 // Close closes the file.

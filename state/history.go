@@ -33,17 +33,25 @@ func (s *Store) AddHistory(name string, records ...history.Record) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if info, err := os.Stat(path); err == nil && info.Size() > maxHistory {
-		if err := os.Rename(path, path+".1"); err != nil {
-			return err
-		}
-	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Close())
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxHistory {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return err
+		}
+		return s.AddHistory(name, records...)
+	}
+	if _, err := f.Write(b); err != nil { // half a line would spoil the next one, too
+		return errors.Join(err, f.Truncate(info.Size()))
+	}
+	return nil
 }
 
 // History returns the history of uplink name since a time, the oldest first. Lines that

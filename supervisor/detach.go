@@ -13,7 +13,7 @@ const lastWords = 2 * time.Second
 // settleDiscovery ends discovery so that no session is opened that nobody will
 // know of.
 func (u *uplink) settleDiscovery() {
-	if u.machine == nil || u.port == nil || u.machine.Phase() != session.Discovery {
+	if u.machine == nil || u.port == nil || u.machine.Phase() != session.Discovery && u.machine.Phase() != session.Terminating {
 		return
 	}
 	u.wanted = false
