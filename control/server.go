@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os"
@@ -74,8 +75,12 @@ func Listen(dir, group string, daemon Daemon, metrics http.Handler, log *logrus.
 			return nil, fmt.Errorf("control-group: %w", err)
 		}
 	}
-	// Who holds the state directory's lock is the only daemon: a socket that is
-	// there is left over.
+	// Of this state directory we are the only daemon; another one must not have the same
+	// run directory. A socket that nobody listens on is left over.
+	if c, err := net.DialTimeout("unix", s.path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("run-dir: %s is in use by another pppoectl; give each its own", dir)
+	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -85,7 +90,7 @@ func Listen(dir, group string, daemon Daemon, metrics http.Handler, log *logrus.
 	if err != nil {
 		return nil, err
 	}
-	s.listener = l
+	s.listener = &bounded{Listener: l, own: os.Geteuid(), open: map[int]int{}}
 	if s.group >= 0 {
 		if err := errors.Join(os.Chown(s.path, -1, s.group), os.Chmod(s.path, 0o660)); err != nil {
 			l.Close()
@@ -94,7 +99,7 @@ func Listen(dir, group string, daemon Daemon, metrics http.Handler, log *logrus.
 	}
 	s.http = &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: stdlog.New(log.WriterLevel(logrus.WarnLevel), "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, peerKey{}, s.allowed(c))
 		},
@@ -131,26 +136,14 @@ type peer struct {
 // allowed reports what the process at the other end may do: root and our own user
 // everything, a member of the group all but changing the configuration.
 func (s *Server) allowed(c net.Conn) peer {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return peer{}
-	}
-	rc, err := u.SyscallConn()
-	if err != nil {
-		return peer{}
-	}
-	var cred *unix.Ucred
-	var groups []int
-	rc.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err != nil {
+	cred := credentials(c)
+	if cred == nil {
 		return peer{}
 	}
 	if cred.Uid == 0 || int(cred.Uid) == os.Geteuid() {
 		return peer{true, true}
 	}
-	groups = append(groups, int(cred.Gid))
+	groups := []int{int(cred.Gid)}
 	if p, err := user.LookupId(strconv.Itoa(int(cred.Uid))); err == nil {
 		ids, _ := p.GroupIds()
 		for _, id := range ids {

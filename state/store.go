@@ -65,6 +65,7 @@ func Open(dir, boot string) (*Store, error) {
 		lock.Close()
 		return nil, err
 	}
+	s.makeReserve()
 	return s, nil
 }
 
@@ -127,7 +128,15 @@ func (s *Store) write(file string, body any) error {
 	if err != nil {
 		return err
 	}
-	return Replace(filepath.Join(s.dir, file), append(b, '\n'), 0o600)
+	path := filepath.Join(s.dir, file)
+	b = append(b, '\n')
+	if err = Replace(path, b, 0o600); errors.Is(err, unix.ENOSPC) && s.useReserve() {
+		err = Replace(path, b, 0o600)
+	}
+	if err == nil {
+		s.makeReserve()
+	}
+	return err
 }
 
 // Replace replaces file atomically by one with the given content.
@@ -368,7 +377,7 @@ func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.S
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "leases", "history", lanFile, runFile, "journal", eventsFile, eventsFile + ".1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", "history", lanFile, runFile, reserveFile, "journal", eventsFile, eventsFile + ".1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

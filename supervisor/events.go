@@ -334,9 +334,27 @@ func (u *uplink) saveSession() {
 	}
 	c := u.counters()
 	v.Dropped = [2]uint64{c.RxDropped, c.TxDropped}
-	if err := u.s.store.SaveSession(u.cfg.Name, v); err != nil {
-		u.log.Errorf("the session could not be written down: %v", err)
+	err := u.s.store.SaveSession(u.cfg.Name, v)
+	if err != nil {
+		u.saveAt = u.s.env.Now() + saveAgain
+		if u.saved {
+			u.tell("state", cause.None, fmt.Sprintf("%s: the session could not be written down, and a start would not know of it; it is tried again: %v", u.cfg.Name, plain(err)), "")
+		}
 	}
+	u.saved = err == nil
+}
+
+// saveAgain is how long to wait before a session that could not be written down is tried
+// again.
+const saveAgain = 5 * time.Second
+
+// plain is an error without the names of temporary files, which are others each time.
+func plain(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 func (u *uplink) forgetSession() {

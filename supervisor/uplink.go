@@ -83,6 +83,7 @@ type uplink struct {
 	attempts int
 	dials    uint64        // of this run
 	resumed  int           // times that another process has taken the session over
+	saved    bool          // the last time that was tried
 	saveAt   time.Duration // when to write the session down, since boot; 0: it is
 	upAt     time.Duration // when the session was up; 0: not yet
 	last     session.Stale // the last session that an AC has opened
@@ -133,7 +134,7 @@ const (
 
 func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bool) *uplink {
 	u := &uplink{
-		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random),
+		s: s, cfg: cfg, record: record, wanted: wanted, rand: rand.New(s.env.Random), saved: true,
 		log:   s.log.WithField("uplink", cfg.Name),
 		lanUp: map[string]lanIs{}, asideErrors: map[string]string{}, drops: map[cause.Code]uint64{},
 		player: &player{cfg.Name, make(chan struct{}, 1)}, orders: make(chan order), ended: make(chan struct{}), changed: make(chan struct{}),
