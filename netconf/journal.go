@@ -11,14 +11,16 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Journal applies changes and remembers on disk how to take them back. A change
 // is written down before it is made. It is safe for concurrent use.
 //
-// The file holds one JSON object a line: first the boot that it belongs to, then
-// changes made and changes undone, in order. A last line that is cut short was
-// never made.
+// The file holds one JSON object a line, each behind its checksum: first the boot that it
+// belongs to, then changes made and changes undone, in order. A last line that is cut short
+// was never made.
 type Journal struct {
 	mu      sync.Mutex
 	system  System
@@ -29,6 +31,8 @@ type Journal struct {
 	applied ledger
 	seen    map[key]bool // of applied: made, or looked after, by this process
 	lines   int
+	damaged int  // lines that could not be read
+	current bool // the file is of this boot and version, and whole: it can be gone on with
 }
 
 // heading is the first line of the file.
@@ -37,7 +41,10 @@ type heading struct {
 	Boot    string `json:"boot"`
 }
 
-const journalVersion = 2
+const (
+	journalVersion  = 3
+	unsealedVersion = 2 // had no checksums
+)
 
 // ErrVersion is matched when a newer pppoectl wrote the journal.
 var ErrVersion = errors.New("the undo journal was written by a newer version")
@@ -49,8 +56,22 @@ func OpenJournal(file, boot string, system System) (*Journal, error) {
 	if err := j.load(); err != nil {
 		return nil, err
 	}
-	return j, j.rewrite()
+	err := j.rewrite()
+	if err != nil && j.current { // the disk is full: there is room in the old one, most likely
+		j.file, err = os.OpenFile(file, os.O_RDWR, 0o600)
+	}
+	return j, err
 }
+
+// Damaged says what could not be read; empty if all could.
+func (j *Journal) Damaged() string {
+	if j.damaged == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d line(s) are damaged: what they tell of is not undone, look at addresses, rules and settings; a copy is %s", j.path, j.damaged, j.path+damagedSuffix)
+}
+
+const damagedSuffix = ".damaged"
 
 func (j *Journal) load() error {
 	b, err := os.ReadFile(j.path)
@@ -61,39 +82,59 @@ func (j *Journal) load() error {
 		return err
 	}
 	lines := bufio.NewReader(bytes.NewReader(b))
-	first, err := lines.ReadBytes('\n')
-	var h heading
-	if err != nil || json.Unmarshal(first, &h) != nil {
-		return nil // cut short before anything was done
-	}
+	first, _ := lines.ReadBytes('\n')
+	h, ok := unsealHeading(first)
 	if h.Version > journalVersion {
 		return fmt.Errorf("%s: %w (%d); this one knows %d", j.path, ErrVersion, h.Version, journalVersion)
 	}
-	other := h.Boot != j.boot
+	if !ok { // of this boot, as far as anybody knows: what is not there any more is undone all the same
+		h = heading{journalVersion, j.boot}
+		j.damaged++
+	}
+	j.size = int64(len(first))
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
-			return nil
+			break
 		}
-		var r record
-		if json.Unmarshal(line, &r) != nil {
-			continue
-		}
-		c := r.change()
-		switch {
-		case c == nil || other && !survives(c):
-		case r.Undone:
-			j.applied.remove(key{r.Owner, c})
-		default:
-			e := entry{key: key{r.Owner, c}}
-			if r.Was != nil {
-				e.was = *r.Was
+		j.size += int64(len(line))
+		j.lines++
+		if h.Version != unsealedVersion {
+			if line, ok = unseal(line); !ok {
+				j.damaged++
+				continue
 			}
-			if old, ok := j.replaced(e.key); ok { // there was no time to write that down
-				j.applied.remove(old.key)
-			}
-			j.applied.add(e)
 		}
+		j.read(line, h.Boot != j.boot)
+	}
+	j.current = h == heading{journalVersion, j.boot} && j.damaged == 0
+	if j.damaged > 0 {
+		return os.WriteFile(j.path+damagedSuffix, b, 0o600)
+	}
+	return nil
+}
+
+// read takes one line in.
+func (j *Journal) read(line []byte, otherBoot bool) {
+	var r record
+	if json.Unmarshal(line, &r) != nil {
+		j.damaged++
+		return
+	}
+	c := r.change()
+	switch {
+	case c == nil || otherBoot && !survives(c):
+	case r.Undone:
+		j.applied.remove(key{r.Owner, c})
+	default:
+		e := entry{key: key{r.Owner, c}}
+		if r.Was != nil {
+			e.was = *r.Was
+		}
+		if old, ok := j.replaced(e.key); ok { // there was no time to write that down
+			j.applied.remove(old.key)
+		}
+		j.applied.add(e)
 	}
 }
 
@@ -104,7 +145,7 @@ func (j *Journal) rewrite() error {
 	if err != nil {
 		return err
 	}
-	b = append(h, '\n')
+	b = seal(append(h, '\n'))
 	for _, e := range j.applied.all() {
 		line, err := e.line(false)
 		if err != nil {
@@ -118,9 +159,10 @@ func (j *Journal) rewrite() error {
 		return err
 	}
 	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return err
+		return errors.Join(fmt.Errorf("undo journal: %w", withoutPath(err)), f.Close(), os.Remove(tmp))
 	}
+	// Room for what is to come, also on a disk that gets full. Not everywhere, and no need.
+	unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(len(b)+spare))
 	if err := f.Sync(); err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -138,6 +180,9 @@ func (j *Journal) rewrite() error {
 	return nil
 }
 
+// spare is the room kept in the file, in octets.
+const spare = 64 << 10
+
 // maxLines is how long the file may grow before it is rewritten.
 const maxLines = 256
 
@@ -147,16 +192,21 @@ func (j *Journal) write(e entry, undone bool) error {
 		return err
 	}
 	if j.lines++; j.lines > maxLines+j.applied.count {
-		if err := j.rewrite(); err != nil {
-			return err
+		if j.rewrite() != nil { // the disk is full: the file grows on
+			j.lines = j.applied.count
 		}
 	}
-	if _, err := j.file.WriteAt(line, j.size); err != nil { // half a line is overwritten by the next
-		return fmt.Errorf("undo journal: %w", errors.Join(err, j.file.Truncate(j.size)))
+	_, err = j.file.WriteAt(line, j.size)
+	if err != nil { // half a line is overwritten by the next
+		err = fmt.Errorf("undo journal: %w", errors.Join(withoutPath(err), j.file.Truncate(j.size)))
+	} else {
+		j.size += int64(len(line))
 	}
-	j.size += int64(len(line))
 	if undone {
 		return nil // should it get lost, it is undone twice, which is no error
+	}
+	if err != nil {
+		return err
 	}
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("undo journal: %w", err)

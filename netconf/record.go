@@ -87,5 +87,5 @@ func (e entry) line(undone bool) ([]byte, error) {
 		r.Was = &e.was
 	}
 	b, err := json.Marshal(r)
-	return append(b, '\n'), err
+	return seal(append(b, '\n')), err
 }

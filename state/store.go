@@ -377,7 +377,7 @@ func (s *Store) LoadLANs(now time.Duration, clock time.Time) (map[string][]lan.S
 // RemoveAll removes everything but the lock.
 func (s *Store) RemoveAll() error {
 	var failed []error
-	for _, f := range []string{"sessions", "uplinks", "leases", "history", lanFile, runFile, reserveFile, "journal", eventsFile, eventsFile + ".1"} {
+	for _, f := range []string{"sessions", "uplinks", "leases", "history", lanFile, runFile, reserveFile, "journal", "journal.damaged", eventsFile, eventsFile + ".1"} {
 		failed = append(failed, os.RemoveAll(filepath.Join(s.dir, f)))
 	}
 	return errors.Join(failed...)

@@ -104,6 +104,9 @@ func New(version string, cfg *configs.Config, env Environment, store *state.Stor
 	if s.crashes, err = newCrashes(store, env.Now(), rand.New(env.Random)); err != nil {
 		log.Warnf("%v", err)
 	}
+	if text := journal.Damaged(); text != "" {
+		s.Tell("journal", text)
+	}
 	s.lans = newAdvertising(s)
 	return s, nil
 }

@@ -81,6 +81,9 @@ func undoAll(cmd *cobra.Command, store *state.Store, boot string) error {
 		return err
 	}
 	defer journal.Close()
+	if text := journal.Damaged(); text != "" {
+		fmt.Fprintln(os.Stderr, "pppoectl: warning:", text)
+	}
 	var failed []error
 	for _, owner := range journal.Owners() {
 		for _, c := range journal.Applied(owner) {
