@@ -73,6 +73,9 @@ type Environment struct {
 	// Follow returns the newest status of an interface, now and whenever it
 	// changes, and a function that ends this.
 	Follow func(name string) (<-chan line.Status, func())
+	// Others reports whether another program has PPPoE sockets on the interface with an
+	// index; nil: there are none.
+	Others func(index int) bool
 	// Open opens a line.
 	Open func(net.Interface) (Port, error)
 	// Attach attaches to a TUN device.
@@ -104,6 +107,7 @@ func Real(w *line.Watcher) Environment {
 		Now:    clock.SinceBoot,
 		Random: entropy{},
 		Follow: w.Follow,
+		Others: line.Others,
 		Open: func(ifi net.Interface) (Port, error) {
 			h, err := ports.Open(ifi)
 			if err != nil {

@@ -363,10 +363,12 @@ func (u *uplink) forgetSession() {
 	}
 }
 
-func (u *uplink) saveRecord() {
-	if err := u.s.store.SaveUplink(u.cfg.Name, u.record); err != nil {
-		u.log.Errorf("%v", err)
+func (u *uplink) saveRecord() error {
+	err := u.s.store.SaveUplink(u.cfg.Name, u.record)
+	if err != nil {
+		u.log.Errorf("what is known of the uplink could not be written down: %v", plain(err))
 	}
+	return err
 }
 
 func isMissing(err error) bool { return errors.Is(err, os.ErrNotExist) }

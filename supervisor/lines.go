@@ -74,6 +74,10 @@ func (u *uplink) takeLine() {
 func (u *uplink) leaveLine() {
 	u.lineTaken = false
 	err := u.s.lines.leave(u.cfg.Interface, u.cfg.Name, func() error {
+		if u.line.Exists && u.s.env.Others != nil && u.s.env.Others(u.line.Interface.Index) {
+			u.log.Infof("%s stays up: another program has sessions there", u.cfg.Interface)
+			return u.s.journal.Forget(linePrefix + u.cfg.Interface)
+		}
 		return u.s.journal.Apply(linePrefix+u.cfg.Interface, nil)
 	})
 	if err != nil {

@@ -31,8 +31,8 @@ type Uplink interface {
 	// Up wants the uplink up; dial says to forget what is waited for. The status
 	// shows it when Up returns; likewise with Down and Release.
 	Up(dial bool)
-	// Down wants it down.
-	Down(c cause.Code)
+	// Down wants it down. An error is why that will not be known after a restart.
+	Down(c cause.Code) error
 	// Restart ends the session and dials at once.
 	Restart()
 	// Configure changes its configuration; what that needs is no new login.
@@ -395,8 +395,11 @@ func (s *Supervisor) Down(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	u.Down(cause.Released)
-	return settled(ctx, u)
+	kept := u.Down(cause.Released)
+	if err := settled(ctx, u); err != nil || kept == nil {
+		return err
+	}
+	return cause.Errorf(cause.Internal, "%s is down, but that could not be written down, and does not last over a restart: %v", name, plain(kept))
 }
 
 // Tell adds an event that concerns no single uplink.

@@ -118,6 +118,7 @@ type order struct {
 	cfg   *configs.Uplink // with orderConfigure
 	cause cause.Code
 	dial  bool
+	kept  *error        // with orderDown: why that does not last over restarts
 	taken chan struct{} // closed when the order shows in the status
 }
 
@@ -155,7 +156,11 @@ func newUplink(s *Supervisor, cfg configs.Uplink, record state.Uplink, wanted bo
 func (u *uplink) Up(dial bool) { u.order(order{kind: orderUp, dial: dial}) }
 
 // Down implements Uplink.
-func (u *uplink) Down(c cause.Code) { u.order(order{kind: orderDown, cause: c}) }
+func (u *uplink) Down(c cause.Code) error {
+	var kept error
+	u.order(order{kind: orderDown, cause: c, kept: &kept})
+	return kept
+}
 
 // Restart implements Uplink.
 func (u *uplink) Restart() { u.order(order{kind: orderRestart}) }
@@ -282,7 +287,7 @@ func (u *uplink) obey(o order) {
 	case orderUp:
 		u.wantUp(o.dial)
 	case orderDown:
-		u.wantDown(o.cause)
+		*o.kept = u.wantDown(o.cause)
 	case orderRestart:
 		u.restart()
 	case orderConfigure:
@@ -326,20 +331,22 @@ func (u *uplink) restart() {
 	u.step(session.Input{Command: session.Hangup, Cause: cause.Reconfigured, Text: "User request"})
 }
 
-func (u *uplink) wantDown(c cause.Code) {
+// wantDown ends the session, if there is one; what it returns is why the operator's wish does
+// not last over restarts.
+func (u *uplink) wantDown(c cause.Code) (kept error) {
 	if c == cause.Released {
 		u.record.Down = true
-		u.saveRecord()
+		kept = u.saveRecord()
 	}
 	u.wanted, u.nextTry = false, 0
-	if c == cause.Released && u.giveBack() {
-		return
-	}
-	if !u.idle() {
+	switch {
+	case c == cause.Released && u.giveBack():
+	case !u.idle():
 		u.step(session.Input{Command: session.Hangup, Cause: c, Text: "User request"})
-		return
+	default:
+		u.tearDown()
 	}
-	u.tearDown()
+	return kept
 }
 
 // idle reports whether there is no session, nor one in the making.
