@@ -159,7 +159,7 @@ func (j *Journal) rewrite() error {
 		return err
 	}
 	if _, err := f.Write(b); err != nil {
-		return errors.Join(fmt.Errorf("undo journal: %w", withoutPath(err)), f.Close(), os.Remove(tmp))
+		return errors.Join(fmt.Errorf("undo journal %s: %w", j.path, withoutPath(err)), f.Close(), os.Remove(tmp))
 	}
 	// Room for what is to come, also on a disk that gets full. Not everywhere, and no need.
 	unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(len(b)+spare))
