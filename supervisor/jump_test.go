@@ -40,7 +40,7 @@ func TestLeaseThatRanOutInSleep(t *testing.T) {
 		if w.system("eth0 address") == "" {
 			t.Fatal(w.show())
 		}
-		w.wire.drop = true
+		w.loseFrames(true)
 		w.sleep(8 * time.Hour)
 		if gone := w.system("eth0 address"); gone != "" {
 			t.Errorf("still there: %s", gone)

@@ -213,14 +213,14 @@ func TestLineIsDownWhenTheDaemonStarts(t *testing.T) {
 				w.mortal(0)
 				w.killed()
 				if how == "silent" {
-					w.wire.drop = true
+					w.loseFrames(true)
 				} else {
 					w.status.Carrier = false
 				}
 				w.start()
 				w.pass(10 * time.Second)
 				w.expect("bizf", control.Suspect)
-				w.wire.drop = false
+				w.loseFrames(false)
 				if how != "silent" {
 					w.pass(time.Hour)
 					w.wire.link(func(s *line.Status) { s.Carrier = true })

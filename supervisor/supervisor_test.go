@@ -356,7 +356,7 @@ func TestRestartDialsAtOnce(t *testing.T) {
 func TestUpExplainsWhatItWaitsFor(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.pass(time.Second)
-		w.drop = true
+		w.loseFrames(true)
 		var e *cause.Error
 		if err := w.sup.Restart(background(), "bizf", 30*time.Second); !errors.As(err, &e) || e.Code != cause.NoOffer {
 			t.Errorf("%v", err)

@@ -112,6 +112,13 @@ func (x *wire) do(f func(ac *concentrator.AC, now time.Duration) []pppoe.Frame) 
 	synctest.Wait()
 }
 
+// loseFrames has the line lose all frames from now on, or none any more.
+func (x *wire) loseFrames(all bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop = all
+}
+
 func (x *wire) kick() {
 	select {
 	case x.wake <- struct{}{}:

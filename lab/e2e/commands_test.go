@@ -39,11 +39,17 @@ func TestExitStatusWithoutAnAC(t *testing.T) {
 	s.must(24, "discover", "-i", "eth1", "--wait", "500ms")
 	s.must(0, "stop")
 
-	for _, args := range [][]string{{"status"}, {"down", "bizf"}, {"restart", "bizf"}, {"stop"}, {"reload"}, {"events"}} {
+	for _, args := range [][]string{{"status"}, {"down", "bizf"}, {"restart", "bizf"}, {"stop"}, {"reload"}, {"events", "-f"}} {
 		r := s.must(23, args...)
 		if !strings.Contains(r.stderr, "not running") {
 			t.Errorf("%v: %q", args, r.stderr)
 		}
+	}
+	if r := s.must(0, "events", "bizf", "--since", "1h"); !strings.Contains(r.stdout, "released by the operator") {
+		t.Errorf("events without a daemon: %q", r.stdout)
+	}
+	if r := s.must(2, "events", "--since", "yesterday"); !strings.Contains(r.stderr, "2026-11-23") {
+		t.Errorf("no example of a time: %q", r.stderr)
 	}
 }
 
