@@ -60,9 +60,12 @@ func startsAgain(ctx context.Context, unit string) bool {
 // jobType returns what systemd is doing to a unit: stop, restart, ...; nothing if
 // there is no job.
 func jobType(ctx context.Context, unit string) (string, error) {
-	conn, err := systemd.NewWithContext(ctx)
+	// Not by the bus, which is gone before us when the machine is shut down.
+	conn, err := systemd.NewSystemdConnectionContext(ctx)
 	if err != nil {
-		return "", err
+		if conn, err = systemd.NewWithContext(ctx); err != nil {
+			return "", err
+		}
 	}
 	defer conn.Close()
 	jobs, err := conn.ListJobsContext(ctx)
