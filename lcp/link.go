@@ -118,6 +118,12 @@ func (l *Link) Resume(received uint64) {
 	l.echo.v.Data = received
 }
 
+// Unasked is an Echo-Reply to what the peer may have asked while nobody was there to answer.
+// pppd, like others, takes any Echo-Reply for a sign of life; the rest ignore it.
+func (l *Link) Unasked() ppp.Packet {
+	return ppp.Packet{Code: ppp.EchoReply, Data: binary.BigEndian.AppendUint32(nil, l.policy.v.Magic)}
+}
+
 // Hurry asks a peer that is suspect in quick succession until a time.
 func (l *Link) Hurry(now, until time.Duration) { l.echo.hurry(now, until) }
 

@@ -53,4 +53,5 @@ func (s *step) prove() {
 	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true, Asked: s.now, Times: 1, Probe: s.now + probeResumed}
 	s.link.Suspect(s.now)
 	s.link.Hurry(s.now, s.now+lastQuestion)
+	s.sendPPP(ppp.LCP, []ppp.Packet{s.link.Unasked()}) // it may be about to give us up
 }
