@@ -1,5 +1,5 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build demo lab-demo lab-systemd test unit sessions fuzz install clean
+.PHONY: all build demo lab-demo lab-systemd test unit bench sessions fuzz install clean
 
 all: build
 
@@ -30,6 +30,11 @@ lab-demo: build
 lab-systemd:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim
 	lab/systemd-guest lab/networkd.guest BIN=$(CURDIR)/bin UNIT=$(CURDIR)/configs/pppoectl.service
+
+# The data paths beside each other, and a line without PPPoE: some minutes. Root.
+bench:
+	lab/install
+	go run ./lab/bench $(BENCH)
 
 # A thousand sessions of one daemon to one fletsim, in a minute. Root.
 sessions:

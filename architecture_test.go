@@ -44,6 +44,7 @@ var below = map[string]string{
 	"lab":          "",
 	"lab/captures": "",
 	"lab/e2e":      "",
+	"lab/bench":    "dataplane pppoe tun",
 	"fuzz":         "",
 	"demo":         "concentrator control flets netspace simulator state",
 	"cmd/pppoectl": "cause configs control demo history hooks line netconf pppoe state supervisor tun",

@@ -70,6 +70,8 @@ type Uplink struct {
 
 	Want pppoe.Want // which AC
 
+	DataPath string // how packets are carried: auto, offload or portable
+
 	Address    netip.Addr // fixed IPv4 address; invalid: asked for
 	Unnumbered bool       // no IPv4 address at all
 	Block      Block      // routed to the session besides

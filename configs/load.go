@@ -25,6 +25,9 @@ import (
 //go:embed reference.yaml
 var Reference string
 
+// dataPaths are the ways to carry packets, the default first.
+var dataPaths = []string{"auto", "offload", "portable"}
+
 // Defaults of an uplink.
 const (
 	DefaultMTU       = 1454 // of Flets: PPPoE inside L2TP
@@ -192,7 +195,7 @@ func (l *loader) uplink(name string, r *rawUplink) Uplink {
 	u := Uplink{
 		Name: name, Enabled: r.Enabled == nil || *r.Enabled, Interface: r.Interface, Ifname: r.Ifname,
 		Username: r.Username, StandbyFor: r.StandbyFor, DefaultRoute: r.DefaultRoute, Metric: DefaultMetric, MTU: DefaultMTU,
-		RequestDNS: true, EchoInterval: DefaultInterval, EchoFailures: DefaultFailures, DeadAfter: DefaultDeadAfter,
+		RequestDNS: true, EchoInterval: DefaultInterval, EchoFailures: DefaultFailures, DeadAfter: DefaultDeadAfter, DataPath: dataPaths[0],
 	}
 	if r.Type != "" && r.Type != "pppoe" {
 		l.wrong("type", "%q is none; pppoe", r.Type)
@@ -373,6 +376,12 @@ func (l *loader) keepalive(u *Uplink, r *rawUplink) {
 		}
 		if e.Failures != nil {
 			u.EchoFailures = *e.Failures
+		}
+	}
+	if r.DataPath != "" {
+		u.DataPath = r.DataPath
+		if !slices.Contains(dataPaths, u.DataPath) {
+			l.wrong("data-path", "%q is none of %s", u.DataPath, strings.Join(dataPaths, ", "))
 		}
 	}
 	if r.DeadAfter != nil {

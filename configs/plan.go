@@ -59,6 +59,7 @@ var needs = map[string]struct {
 	"nat":           {Reconfigure, func(u *Uplink) any { return u.NAT }},
 	"echo":          {Reconfigure, func(u *Uplink) any { return [2]any{u.EchoInterval, u.EchoFailures} }},
 	"dead-after":    {Reconfigure, func(u *Uplink) any { return u.DeadAfter }},
+	"data-path":     {Reconfigure, func(u *Uplink) any { return u.DataPath }},
 	"prefix":        {Reconfigure, func(u *Uplink) any { return u.Prefix }},
 	"lan":           {Reconfigure, func(u *Uplink) any { return u.LAN }},
 }

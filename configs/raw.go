@@ -71,6 +71,7 @@ type rawUplink struct {
 	NAT          bool           `mapstructure:"nat"`
 	Echo         *rawEcho       `mapstructure:"echo"`
 	DeadAfter    *time.Duration `mapstructure:"dead-after"`
+	DataPath     string         `mapstructure:"data-path"`
 	Prefix       *rawPrefix     `mapstructure:"prefix"`
 	LAN          []rawLAN       `mapstructure:"lan"`
 }

@@ -46,7 +46,7 @@ func TestReferenceParses(t *testing.T) {
 		Auth: []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP}, Families: []session.Family{session.IPv4}, MTU: 1454,
 		Want: pppoe.Want{MaxPayload: 1454}, RequestDNS: true, Identifier: configs.Identifier{Kind: configs.RandomIdentifier},
 		DefaultRoute: true, Metric: 100, SourceRoute: true, Table: c.Uplinks[0].Table,
-		Prefix: configs.Prefix{DUID: configs.LinkLayerDUID}, EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute,
+		Prefix: configs.Prefix{DUID: configs.LinkLayerDUID}, EchoInterval: 10 * time.Second, EchoFailures: 5, DeadAfter: time.Minute, DataPath: "auto",
 	}
 	if len(c.Uplinks) != 2 || !reflect.DeepEqual(c.Uplinks[0], want) {
 		t.Errorf("got  %#v\nwant %#v", c.Uplinks, want)

@@ -47,7 +47,7 @@ func TestGateIsShutAtFirstAndOpensPerFamily(t *testing.T) {
 // frames that are whole.
 func TestReceiveTakesOnlyWhatIsOurs(t *testing.T) {
 	s := Session{MAC: pppoe.MAC{2, 0, 0, 0, 0, 1}, AC: pppoe.MAC{2, 0, 0, 0, 0, 2}, ID: 0x18fa, MTU: 1454}
-	p := &portable{session: s}
+	p := &portable{carrier: newCarrier(s)}
 	p.Pass(true, false)
 	frame := func(change func(f *pppoe.Frame, q *pppoe.Packet)) []byte {
 		ip := segment(t, ppp.IPv4, true, []byte{2, 4, 5, 0xb4}, nil)

@@ -6,6 +6,7 @@ import (
 
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
+	"pppoectl/tun"
 )
 
 // Session is what a path needs to know of a session.
@@ -16,6 +17,26 @@ type Session struct {
 	ID        uint16
 	MTU       int // octets; larger packets are not sent
 }
+
+// Device is the TUN device as a path uses it: packets behind a virtio-net
+// header, and Reads that can be ended for the path's end.
+type Device interface {
+	Read([]byte) (int, error)
+	Write([]byte) (int, error)
+	Interrupt() error // makes Reads end with os.ErrDeadlineExceeded
+	Resume() error    // makes them wait again
+	Batch() (*tun.Batch, error)
+}
+
+// Kind is a kind of path, as it stands in the configuration and in status.
+type Kind string
+
+// The kinds, the fastest first.
+const (
+	Auto     Kind = "auto"     // the first that works
+	Offload  Kind = "offload"  // many packets a system call, super-packets towards the kernel
+	Portable Kind = "portable" // works everywhere
+)
 
 // Path carries one session's packets. It is safe for concurrent use.
 type Path interface {

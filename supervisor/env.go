@@ -80,8 +80,8 @@ type Environment struct {
 	Open func(net.Interface) (Port, error)
 	// Attach attaches to a TUN device.
 	Attach func(name string) (Device, error)
-	// NewPath begins to carry a session's packets.
-	NewPath func(dataplane.Session, dataplane.Device) (dataplane.Path, error)
+	// NewPath begins to carry a session's packets; see [dataplane.Open].
+	NewPath func(dataplane.Kind, dataplane.Session, dataplane.Device) (path dataplane.Path, note string, err error)
 	// Carried counts what has gone through a TUN device since it was made.
 	Carried func(device string) (dataplane.Counters, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
@@ -122,7 +122,7 @@ func Real(w *line.Watcher) Environment {
 			}
 			return d, nil
 		},
-		NewPath: dataplane.NewPortable,
+		NewPath: dataplane.Open,
 		Carried: func(device string) (dataplane.Counters, error) {
 			c, err := tun.Count(device)
 			return dataplane.Counters{

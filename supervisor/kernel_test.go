@@ -13,6 +13,7 @@ import (
 	"pppoectl/dataplane"
 	"pppoectl/netconf"
 	"pppoectl/supervisor"
+	"pppoectl/tun"
 )
 
 // kernel is a netconf.System that prints itself as text, the TUN devices, and
@@ -194,6 +195,8 @@ type device struct {
 func (device) Close() error     { return nil }
 func (device) Interrupt() error { return nil }
 func (device) Resume() error    { return nil }
+
+func (device) Batch() (*tun.Batch, error) { return nil, errors.ErrUnsupported }
 
 func (k *kernel) newPath(s dataplane.Session, name string) *path {
 	k.mu.Lock()

@@ -197,11 +197,11 @@ func (u *uplink) openPath(want dataplane.Session) error {
 			return err
 		}
 	}
-	p, err := u.s.env.NewPath(want, u.device)
+	p, note, err := u.s.env.NewPath(dataplane.Kind(u.cfg.DataPath), want, u.device)
 	if err != nil {
 		return err
 	}
-	u.path, u.pathFor, u.carried = p, want, u.s.env.Now()
+	u.path, u.pathFor, u.pathNote, u.carried = p, want, note, u.s.env.Now()
 	return nil
 }
 

@@ -25,6 +25,10 @@ func (u *uplink) reconfigure(cfg configs.Uplink) {
 	u.changeLANs(old)
 	u.changePrefix(old)
 	u.changeSession(old)
+	if old.DataPath != cfg.DataPath {
+		u.closePath()
+		u.carry()
+	}
 	if old.StandbyFor != cfg.StandbyFor {
 		u.startStandby()
 	}

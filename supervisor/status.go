@@ -110,7 +110,7 @@ func (u *uplink) compose() control.Uplink {
 		v.NextTry = u.keep(u.status.NextTry, time.Now().Add(u.nextTry-now).Round(time.Millisecond))
 	}
 	if u.path != nil {
-		v.DataPath = &control.DataPath{Kind: u.path.Kind(), Note: "the only one that this version has"}
+		v.DataPath = &control.DataPath{Kind: u.path.Kind(), Note: u.pathNote}
 	}
 	return v
 }

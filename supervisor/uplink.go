@@ -49,6 +49,7 @@ type uplink struct {
 	deviceUp bool // somebody, we most likely, has set it up
 	path     dataplane.Path
 	pathFor  dataplane.Session
+	pathNote string         // why it is no faster one
 	carryAt  time.Duration  // when to try for a data path again, since boot; 0: no need
 	carried  time.Duration  // when the data path was opened
 	againAt  time.Duration  // when to try again what the system has refused, since boot; 0: no need

@@ -77,8 +77,8 @@ func newWorld(t *testing.T, dir string) *world {
 		Jumps: func(context.Context) (<-chan clock.Jump, error) { return w.jumps, nil },
 		Now:   now, Random: &source{Source: rand.NewPCG(7, 8)}, Follow: x.follow, Open: x.open, System: k,
 		Attach: func(name string) (supervisor.Device, error) { return k.attach(name) },
-		NewPath: func(s dataplane.Session, d dataplane.Device) (dataplane.Path, error) {
-			return k.newPath(s, d.(device).name), nil
+		NewPath: func(_ dataplane.Kind, s dataplane.Session, d dataplane.Device) (dataplane.Path, string, error) {
+			return k.newPath(s, d.(device).name), "", nil
 		},
 		Carried:     func(string) (dataplane.Counters, error) { return dataplane.Counters{}, errors.New("no such device") },
 		OpenRouters: func(string) (supervisor.Routers, error) { return k.openRouters(), nil },

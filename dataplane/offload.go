@@ -1,0 +1,172 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+
+	"pppoectl/pppoe"
+	"pppoectl/rawsocket"
+	"pppoectl/tun"
+)
+
+// offloaded is the fastest path in user space: super-packets between us and the kernel,
+// and many frames in one system call between us and the line.
+type offloaded struct {
+	carrier
+	batch *tun.Batch
+	conn  *packet.Conn
+	raw   syscall.RawConn
+}
+
+// NewOffloaded returns the path with offloads of a session; it needs a kernel whose TUN
+// devices have them. It has the device until Close, but does not own it.
+func NewOffloaded(s Session, device Device) (Path, error) {
+	conn, err := rawsocket.Listen(s.Interface, pppoe.EtherTypeSession, dataFilter(s), receiveBuffer)
+	if err != nil {
+		return nil, err
+	}
+	p := &offloaded{carrier: newCarrier(s), conn: conn}
+	if p.raw, err = conn.SyscallConn(); err == nil {
+		p.batch, err = device.Batch()
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	p.wg.Add(2)
+	go p.run(p.download)
+	go p.run(p.upload)
+	return p, nil
+}
+
+func (p *offloaded) Kind() string { return string(Offload) }
+
+func (p *offloaded) Close() error {
+	close(p.done)
+	err := errors.Join(p.conn.Close(), p.batch.Close())
+	p.wg.Wait()
+	return err
+}
+
+// room is a buffer for each frame of a batch, in one piece of memory whose pages cost
+// nothing until something is written there.
+type room struct {
+	memory  []byte
+	buffers [][]byte
+}
+
+func newRoom(count, size int) (*room, error) {
+	memory, err := unix.Mmap(-1, 0, count*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("buffers: %w", err)
+	}
+	r := &room{memory: memory}
+	for i := range count {
+		r.buffers = append(r.buffers, memory[i*size:(i+1)*size:(i+1)*size])
+	}
+	return r, nil
+}
+
+func (r *room) close() { unix.Munmap(r.memory) }
+
+// download carries packets from the line to the device.
+func (p *offloaded) download() error {
+	// As large as the largest packet, for the device joins many in the first one's buffer.
+	frames, err := newRoom(p.batch.Size(), tun.HeaderLen+maxFrame)
+	if err != nil {
+		return err
+	}
+	defer frames.close()
+	m := newMessages(frames.buffers)
+	packets := make([][]byte, 0, len(frames.buffers))
+	for failures := 0; ; {
+		n, err := m.receive(p.raw)
+		if err != nil { // the interface went down: one error, then it works again
+			if p.closing() {
+				return nil
+			}
+			if failures++; failures > maxFailures {
+				return fmt.Errorf("line: %w", err)
+			}
+			continue
+		}
+		failures = 0
+		packets = packets[:0]
+		var octets uint64
+		for i := range n {
+			b := frames.buffers[i]
+			packet := p.receive(b[:m.list[i].length])
+			if packet == nil {
+				p.rxDropped.Add(1)
+				continue
+			}
+			packets = append(packets, b[:header+len(packet)])
+			octets += uint64(len(packet))
+		}
+		if len(packets) == 0 {
+			continue
+		}
+		count := uint64(len(packets))
+		if err := p.batch.Write(packets, header); err != nil {
+			if gone(err) {
+				return fmt.Errorf("TUN device: %w", err)
+			}
+			p.rxDropped.Add(count) // full, or set down
+			continue
+		}
+		p.rxPackets.Add(count)
+		p.rxBytes.Add(octets)
+	}
+}
+
+// upload carries packets from the device to the line.
+func (p *offloaded) upload() error {
+	frames, err := newRoom(p.batch.Size(), header+maxPacket)
+	if err != nil {
+		return err
+	}
+	defer frames.close()
+	m := newMessages(frames.buffers)
+	sizes := make([]int, len(frames.buffers))
+	for failures := 0; ; {
+		n, err := p.batch.Read(frames.buffers, sizes, header)
+		if err != nil {
+			if errors.Is(err, os.ErrClosed) && p.closing() {
+				return nil
+			}
+			if failures++; gone(err) || failures > maxFailures {
+				return fmt.Errorf("TUN device: %w", err)
+			}
+			p.txDropped.Add(1) // a packet that makes no sense
+			continue
+		}
+		failures = 0
+		count := 0
+		var octets uint64
+		for i := range n {
+			if !p.send(frames.buffers[i], sizes[i]) {
+				p.txDropped.Add(1)
+				continue
+			}
+			m.vectors[count].Base = &frames.buffers[i][0]
+			m.vectors[count].SetLen(header + sizes[i])
+			count++
+			octets += uint64(sizes[i])
+		}
+		lost, err := m.send(p.raw, count)
+		if err != nil {
+			if p.closing() {
+				return nil
+			}
+			lost = count
+		}
+		p.txDropped.Add(uint64(lost))
+		p.txPackets.Add(uint64(count - lost))
+		p.txBytes.Add(octets) // those of lost ones are a few
+	}
+}

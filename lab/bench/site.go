@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// kinds are all that can be measured: data paths, one that is written as simply as can be,
+// and the same line without any PPPoE, with and without GRO.
+var kinds = []string{"plain", "plain-nogro", "naive", "portable", "offload"}
+
+// mtu is that of a session, and of the plain line: Flets'.
+const mtu = 1454
+
+// site is two namespaces and a line for each kind between them.
+type site struct {
+	near, far string
+	ends      []*end
+}
+
+// end is a process that has one end of a path.
+type end struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+// addresses of the near and the far end of the n-th kind.
+func addresses(n int, far bool) (ipv4, ipv6 string) {
+	last := map[bool]int{false: 1, true: 2}[far]
+	return fmt.Sprintf("10.99.%d.%d", n, last), fmt.Sprintf("fd99:%d::%d", n, last)
+}
+
+func run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// in is the command line for a command in a namespace.
+func in(ns string, args ...string) []string { return append([]string{"netns", "exec", ns}, args...) }
+
+func newSite(paths []string) (*site, error) {
+	s := &site{near: fmt.Sprintf("pppoectl-%d-1", os.Getpid()), far: fmt.Sprintf("pppoectl-%d-2", os.Getpid())}
+	for _, ns := range []string{s.near, s.far} {
+		if err := errors.Join(run("ip", "netns", "add", ns), run("ip", "-n", ns, "link", "set", "lo", "up"),
+			run("ip", in(ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")...)); err != nil {
+			return s, err
+		}
+	}
+	for n, kind := range paths {
+		if err := s.join(n, kind); err != nil {
+			return s, fmt.Errorf("%s: %w", kind, err)
+		}
+	}
+	return s, nil
+}
+
+// join makes the line of a kind, and what is at its ends.
+func (s *site) join(n int, kind string) error {
+	line := fmt.Sprintf("line%d", n)
+	if err := run("ip", "link", "add", line, "netns", s.near, "type", "veth", "peer", "name", line, "netns", s.far); err != nil {
+		return err
+	}
+	gro := "on"
+	if kind == "plain-nogro" {
+		gro = "off"
+	}
+	for _, ns := range []string{s.near, s.far} {
+		// What a NIC cannot do for PPPoE, the plain line is not to have either.
+		if err := errors.Join(run("ip", in(ns, "ethtool", "-K", line, "tx", "off", "tso", "off", "gso", "off", "gro", gro)...),
+			run("ip", "-n", ns, "link", "set", line, "up")); err != nil {
+			return err
+		}
+		if gro == "on" { // polled by a thread of its own, as veth's NAPI is not by itself
+			os.WriteFile("/sys/class/net/"+line+"/threaded", []byte("1"), 0o644)
+		}
+	}
+	plain := strings.HasPrefix(kind, "plain")
+	for _, far := range []bool{false, true} {
+		ns, peer := s.near, s.far
+		if far {
+			ns, peer = s.far, s.near
+		}
+		device := line
+		if !plain {
+			device = fmt.Sprintf("tun%d", n)
+			if err := s.start(ns, peer, kind, line, device); err != nil {
+				return err
+			}
+		}
+		ipv4, ipv6 := addresses(n, far)
+		peer4, peer6 := addresses(n, !far)
+		if err := errors.Join(run("ip", "-n", ns, "link", "set", device, "mtu", fmt.Sprint(mtu), "up"),
+			run("ip", "-n", ns, "address", "add", ipv4+"/32", "peer", peer4, "dev", device),
+			run("ip", "-n", ns, "-6", "address", "add", ipv6+"/128", "peer", peer6, "dev", device, "nodad")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts a process with one end of a path, and waits until it carries.
+func (s *site) start(ns, peer, kind, line, device string) error {
+	mac, err := exec.Command("ip", in(peer, "cat", "/sys/class/net/"+line+"/address")...).Output()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("ip", in(ns, self, "end", kind, line, device, strings.TrimSpace(string(mac)))...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.ends = append(s.ends, &end{cmd, stdin})
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		return fmt.Errorf("its end has not begun: %w", err)
+	}
+	return nil
+}
+
+func (s *site) close() {
+	for _, e := range s.ends {
+		e.stdin.Close()
+		e.cmd.Wait()
+	}
+	run("ip", "netns", "delete", s.near)
+	run("ip", "netns", "delete", s.far)
+}
