@@ -11,7 +11,7 @@ test:
 	lab/install
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	go test -race -count=1 ./... # count: lab/e2e and demo build programs that the cache knows nothing of
+	go test -race -count=1 -timeout 14m ./... # count: lab/e2e and demo build programs that the cache knows nothing of
 
 # Without the lab's real peers, which lab/e2e is; nothing needs to be installed. As root it makes namespaces, else it skips that.
 unit:
