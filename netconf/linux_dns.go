@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/vishvananda/netlink"
@@ -62,6 +64,9 @@ func (l Linux) WriteFile(path, content string) error {
 
 // RemoveFile removes a file.
 func (Linux) RemoveFile(path string) error { return ignore(os.Remove(path), fs.ErrNotExist) }
+
+// resolvedWait is how long systemd-resolved may take.
+const resolvedWait = 2 * time.Second
 
 // resolve1 is systemd-resolved on the system's bus.
 const resolve1 = "org.freedesktop.resolve1"
@@ -125,14 +130,16 @@ func (Linux) RevertResolved(device string) error {
 
 // onResolved calls systemd-resolved.
 func onResolved(f func(call func(method string, args ...any) error) error) error {
-	conn, err := dbus.ConnectSystemBus()
+	ctx, cancel := context.WithTimeout(context.Background(), resolvedWait)
+	defer cancel()
+	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("systemd-resolved: %w", err)
 	}
 	defer conn.Close()
 	manager := conn.Object(resolve1, "/org/freedesktop/resolve1")
 	return f(func(method string, args ...any) error {
-		if err := manager.Call(resolve1+".Manager."+method, 0, args...).Err; err != nil {
+		if err := manager.CallWithContext(ctx, resolve1+".Manager."+method, 0, args...).Err; err != nil {
 			return fmt.Errorf("systemd-resolved: %s: %w", method, err)
 		}
 		return nil

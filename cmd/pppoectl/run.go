@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -46,6 +47,9 @@ func run(a *app, names []string, logFile string) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
+	// A panic, and the watchdog's SIGABRT, are to end us by a signal: Go's exit status for them
+	// is that of a mistake in the configuration, after which nobody would start us again.
+	debug.SetTraceback("crash")
 	// First of all, for a signal may come at any time.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
