@@ -197,26 +197,31 @@ func TestHangupTerminatesAndReleases(t *testing.T) {
 	}
 }
 
-// A PADS that comes after the hang-up has opened a session all the same.
+// A PADS that comes after the hang-up has opened a session all the same, and gets its PADT: also
+// when an impatient operator has said it twice.
 func TestHangupWhileAPADRIsOutReleasesWhatItOpened(t *testing.T) {
-	l := newLine(t, nil)
-	var held []pppoe.Frame
-	l.filter = func(f pppoe.Frame) bool {
-		if p, _ := pppoe.ParsePacket(f.Payload); p.Code == pppoe.PADS {
-			held = append(held, f)
-			return false
+	for _, times := range []int{1, 2} {
+		l := newLine(t, nil)
+		var held []pppoe.Frame
+		l.filter = func(f pppoe.Frame) bool {
+			if p, _ := pppoe.ParsePacket(f.Payload); p.Code == pppoe.PADS {
+				held = append(held, f)
+				return false
+			}
+			return true
 		}
-		return true
-	}
-	l.command(session.Dial)
-	l.run(0)
-	l.command(session.Hangup)
-	l.run(100 * time.Millisecond)
-	l.filter = nil
-	l.inject(held...)
-	l.run(0)
-	if len(held) == 0 || len(l.ac.Sessions()) != 0 || l.m.Phase() != session.Down {
-		t.Errorf("%d PADS held, %d sessions left, phase %q", len(held), len(l.ac.Sessions()), l.m.Phase())
+		l.command(session.Dial)
+		l.run(0)
+		for range times {
+			l.command(session.Hangup)
+		}
+		l.run(100 * time.Millisecond)
+		l.filter = nil
+		l.inject(held...)
+		l.run(0)
+		if len(held) == 0 || len(l.ac.Sessions()) != 0 || l.m.Phase() != session.Down {
+			t.Errorf("hung up %d time(s): %d PADS held, %d sessions left, phase %q", times, len(held), len(l.ac.Sessions()), l.m.Phase())
+		}
 	}
 }
 
