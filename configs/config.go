@@ -20,6 +20,7 @@ type Config struct {
 	File         string // where it was read
 	RunDir       string // control.sock, lock
 	StateDir     string // what outlives the process
+	BPFDir       string // where programs in the kernel are pinned, on a BPF file system
 	Log          Log
 	ControlGroup string // may use the control socket besides root; empty: nobody
 	Hooks        Hooks
@@ -70,7 +71,7 @@ type Uplink struct {
 
 	Want pppoe.Want // which AC
 
-	DataPath string // how packets are carried: auto, offload or portable
+	DataPath string // how packets are carried: auto, ebpf, offload or portable
 
 	Address    netip.Addr // fixed IPv4 address; invalid: asked for
 	Unnumbered bool       // no IPv4 address at all

@@ -26,7 +26,7 @@ import (
 var Reference string
 
 // dataPaths are the ways to carry packets, the default first.
-var dataPaths = []string{"auto", "offload", "portable"}
+var dataPaths = []string{"auto", "ebpf", "offload", "portable"}
 
 // Defaults of an uplink.
 const (
@@ -43,6 +43,7 @@ const (
 const (
 	defaultRunDir   = "/run/pppoectl"
 	defaultStateDir = "/var/lib/pppoectl"
+	defaultBPFDir   = "/sys/fs/bpf/pppoectl"
 	defaultHooksDir = "/etc/pppoectl/hooks.d"
 )
 
@@ -110,14 +111,15 @@ func (l *loader) cannotCheck(key, format string, args ...any) {
 
 func (l *loader) config(r *raw) *Config {
 	c := &Config{
-		File: l.file, RunDir: r.RunDir, StateDir: r.StateDir, ControlGroup: r.ControlGroup,
+		File: l.file, RunDir: r.RunDir, StateDir: r.StateDir, BPFDir: r.BPFDir, ControlGroup: r.ControlGroup,
 		Log: Log{r.Log.Level, r.Log.Format},
 	}
 	setDefault(&c.RunDir, defaultRunDir)
 	setDefault(&c.StateDir, defaultStateDir)
+	setDefault(&c.BPFDir, defaultBPFDir)
 	setDefault(&c.Log.Level, "info")
 	setDefault(&c.Log.Format, "text")
-	for _, d := range []struct{ key, dir string }{{"run-dir", c.RunDir}, {"state-dir", c.StateDir}} {
+	for _, d := range []struct{ key, dir string }{{"run-dir", c.RunDir}, {"state-dir", c.StateDir}, {"bpf-dir", c.BPFDir}} {
 		if !filepath.IsAbs(d.dir) {
 			l.wrong(d.key, "%q is not an absolute path", d.dir)
 		}

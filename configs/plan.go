@@ -116,7 +116,7 @@ const (
 func Plan(old, new *Config) []Step {
 	var steps []Step
 	daemon := map[string][2]any{
-		"run-dir": {old.RunDir, new.RunDir}, "state-dir": {old.StateDir, new.StateDir}, "log": {old.Log, new.Log},
+		"run-dir": {old.RunDir, new.RunDir}, "state-dir": {old.StateDir, new.StateDir}, "bpf-dir": {old.BPFDir, new.BPFDir}, "log": {old.Log, new.Log},
 		"control-group": {old.ControlGroup, new.ControlGroup}, "hooks": {old.Hooks, new.Hooks}, "metrics": {old.Metrics, new.Metrics},
 	}
 	if !slices.Equal(old.Lines, new.Lines) {

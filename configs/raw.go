@@ -15,6 +15,7 @@ import (
 type raw struct {
 	RunDir       string                `mapstructure:"run-dir"`
 	StateDir     string                `mapstructure:"state-dir"`
+	BPFDir       string                `mapstructure:"bpf-dir"`
 	Log          rawLog                `mapstructure:"log"`
 	ControlGroup string                `mapstructure:"control-group"`
 	Hooks        rawHooks              `mapstructure:"hooks"`

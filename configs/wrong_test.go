@@ -88,7 +88,7 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"bad duration", good + "    dead-after: 1 minute\n", `FILE: uplinks.bizf6.dead-after: "1 minute" is no duration; a duration looks like 10s or 2m`},
 		{"duration without a unit", good + "    echo: {interval: 10}\n", `FILE: uplinks.bizf6.echo.interval: 10 has no unit; a duration looks like 10s or 2m`},
 		{"duration too short", good + "    echo: {interval: 10ms}\n", `FILE: uplinks.bizf6.echo.interval: 10ms is neither 0 (no echoes) nor between 1s and 1h`},
-		{"unknown data path", good + "    data-path: fast\n", `FILE: uplinks.bizf6.data-path: "fast" is none of auto, offload, portable`},
+		{"unknown data path", good + "    data-path: fast\n", `FILE: uplinks.bizf6.data-path: "fast" is none of auto, ebpf, offload, portable`},
 		{"negative duration", good + "    dead-after: -1s\n", `FILE: uplinks.bizf6.dead-after: -1s is not between 5s and 24h`},
 		{"mtu too small for IPv6", good + "    mtu: 1000\n", `FILE: uplinks.bizf6.mtu: 1000 is not between 1280 and 1500; Flets has 1454`},
 		{"mtu too large", good + "    mtu: 9000\n", `FILE: uplinks.bizf6.mtu: 9000 is not between 1280 and 1500; Flets has 1454`},

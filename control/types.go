@@ -125,7 +125,10 @@ type Traffic struct {
 // DataPath is how packets are carried.
 type DataPath struct {
 	Kind string `json:"kind"`
-	Note string `json:"note"` // why it is not a faster one
+	Note string `json:"note"` // why it is not a faster one, or what of it goes another way
+	// Reasons counts packets of the present path that were dropped or took another way, by
+	// direction and reason.
+	Reasons map[string]uint64 `json:"reasons,omitempty"`
 }
 
 // Drop is the last loss of a session.

@@ -38,7 +38,7 @@ func newCarrier(s Session) carrier {
 	return carrier{session: s, failed: make(chan error, 1), done: make(chan struct{})}
 }
 
-func (c *carrier) Counters() Counters   { return c.load() }
+func (c *carrier) Note() string         { return "" }
 func (c *carrier) Failed() <-chan error { return c.failed }
 
 func (c *carrier) Pass(ipv4, ipv6 bool) {
@@ -67,32 +67,53 @@ func (c *carrier) closing() bool {
 	}
 }
 
-// receive returns the IP packet in a frame of our session, ready for the device;
-// nil if it must not pass. The filter has looked at the addresses already.
+// receive returns the IP packet in a frame of our session, ready for the device; nil if it
+// must not pass, which is counted. The filter has looked at the addresses already.
 func (c *carrier) receive(frame []byte) []byte {
-	f, err := pppoe.ParseFrame(frame)
-	if err != nil {
+	protocol, packet := c.packetIn(frame)
+	switch {
+	case packet == nil || family(packet) != protocol:
+		c.drops[rxLength].Add(1)
 		return nil
-	}
-	q, err := pppoe.ParsePacket(f.Payload)
-	if err != nil {
-		return nil
-	}
-	protocol, packet, err := ppp.ParseFrame(q.Payload)
-	if err != nil || f.Src != c.session.AC || q.SessionID != c.session.ID || q.Code != pppoe.SessionData ||
-		!c.gate.open(protocol) || family(packet) != protocol {
+	case !c.gate.open(protocol):
+		c.drops[rxClosed].Add(1)
 		return nil
 	}
 	ClampMSS(packet, c.session.MTU)
 	return packet
 }
 
+// packetIn returns what a frame of our session carries; nil if it is none, or not whole.
+func (c *carrier) packetIn(frame []byte) (ppp.Protocol, []byte) {
+	f, err := pppoe.ParseFrame(frame)
+	if err != nil {
+		return 0, nil
+	}
+	q, err := pppoe.ParsePacket(f.Payload)
+	if err != nil || f.Src != c.session.AC || q.SessionID != c.session.ID || q.Code != pppoe.SessionData {
+		return 0, nil
+	}
+	protocol, packet, err := ppp.ParseFrame(q.Payload)
+	if err != nil {
+		return 0, nil
+	}
+	return protocol, packet
+}
+
 // send completes a frame whose IP packet, of length octets, stands behind its [header]; it
-// reports whether that may pass.
+// reports whether that may pass, and counts it if not.
 func (c *carrier) send(frame []byte, length int) bool {
 	packet := frame[header : header+length]
 	protocol := family(packet)
-	if length > c.session.MTU || !c.gate.open(protocol) {
+	switch {
+	case length > c.session.MTU:
+		c.drops[txMTU].Add(1)
+		return false
+	case protocol == 0:
+		c.drops[txLength].Add(1)
+		return false
+	case !c.gate.open(protocol):
+		c.drops[txClosed].Add(1)
 		return false
 	}
 	ClampMSS(packet, c.session.MTU)

@@ -1,25 +1,34 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 )
 
-func TestFamilyGoesByVersionAndWholeHeader(t *testing.T) {
+func TestFamilyGoesByVersionAndWhatTheHeaderSays(t *testing.T) {
 	for _, c := range []struct {
 		first  byte
+		says   uint16 // IPv4's total length, IPv6's payload length
 		length int
 		want   ppp.Protocol
 	}{
-		{0x45, 20, ppp.IPv4}, {0x4f, 20, ppp.IPv4}, {0x45, 19, 0}, {0x60, 40, ppp.IPv6}, {0x6f, 1500, ppp.IPv6}, {0x60, 39, 0},
-		{0x00, 40, 0}, {0x50, 40, 0}, {0x70, 40, 0}, {0xf5, 1500, 0},
+		{0x45, 20, 20, ppp.IPv4}, {0x4f, 60, 60, ppp.IPv4}, {0x45, 20, 46, ppp.IPv4}, {0x45, 20, 19, 0},
+		{0x45, 21, 20, 0}, {0x45, 19, 20, 0}, {0x4f, 40, 60, 0}, {0x44, 20, 20, 0}, {0x45, 0, 20, 0},
+		{0x60, 0, 40, ppp.IPv6}, {0x6f, 1460, 1500, ppp.IPv6}, {0x6f, 1461, 1500, 0}, {0x60, 0, 39, 0},
+		{0x00, 40, 40, 0}, {0x50, 40, 40, 0}, {0x70, 40, 40, 0}, {0xf5, 1500, 1500, 0},
 	} {
 		b := make([]byte, c.length)
 		b[0] = c.first
+		at := 2
+		if c.first>>4 == 6 {
+			at = 4
+		}
+		binary.BigEndian.PutUint16(b[at:], c.says)
 		if got := family(b); got != c.want {
-			t.Errorf("%02x of %d octets: %v, want %v", c.first, c.length, got, c.want)
+			t.Errorf("%02x, length %d of %d octets: %v, want %v", c.first, c.says, c.length, got, c.want)
 		}
 	}
 	if family(nil) != 0 {
@@ -96,8 +105,8 @@ func TestCountersAdd(t *testing.T) {
 	}
 	var c counters
 	c.rxPackets.Add(1)
-	c.txDropped.Add(2)
-	if got := c.load(); got != (Counters{RxPackets: 1, TxDropped: 2}) {
+	c.drops[txMTU].Add(2)
+	if got := c.Counters(); got != (Counters{RxPackets: 1, TxDropped: 2}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -29,6 +29,7 @@ func MSS(family ppp.Protocol, mtu int) (int, error) {
 // Offsets and values of IPv4, IPv6 and TCP headers.
 const (
 	protocolTCP = 6
+	ipv4Len     = 20 // without options
 	ipv6Len     = 40
 	tcpLen      = 20
 	flagSYN     = 0x02

@@ -46,6 +46,8 @@ func NewOffloaded(s Session, device Device) (Path, error) {
 
 func (p *offloaded) Kind() string { return string(Offload) }
 
+func (p *offloaded) Leave() error { return p.Close() }
+
 func (p *offloaded) Close() error {
 	close(p.done)
 	err := errors.Join(p.conn.Close(), p.batch.Close())
@@ -102,7 +104,6 @@ func (p *offloaded) download() error {
 			b := frames.buffers[i]
 			packet := p.receive(b[:m.list[i].length])
 			if packet == nil {
-				p.rxDropped.Add(1)
 				continue
 			}
 			packets = append(packets, b[:header+len(packet)])
@@ -116,7 +117,7 @@ func (p *offloaded) download() error {
 			if gone(err) {
 				return fmt.Errorf("TUN device: %w", err)
 			}
-			p.rxDropped.Add(count) // full, or set down
+			p.drops[rxDevice].Add(count) // full, or set down
 			continue
 		}
 		p.rxPackets.Add(count)
@@ -142,7 +143,7 @@ func (p *offloaded) upload() error {
 			if failures++; gone(err) || failures > maxFailures {
 				return fmt.Errorf("TUN device: %w", err)
 			}
-			p.txDropped.Add(1) // a packet that makes no sense
+			p.drops[txLength].Add(1) // a packet that makes no sense
 			continue
 		}
 		failures = 0
@@ -150,7 +151,6 @@ func (p *offloaded) upload() error {
 		var octets uint64
 		for i := range n {
 			if !p.send(frames.buffers[i], sizes[i]) {
-				p.txDropped.Add(1)
 				continue
 			}
 			m.vectors[count].Base = &frames.buffers[i][0]
@@ -165,7 +165,7 @@ func (p *offloaded) upload() error {
 			}
 			lost = count
 		}
-		p.txDropped.Add(uint64(lost))
+		p.drops[txLine].Add(uint64(lost))
 		p.txPackets.Add(uint64(count - lost))
 		p.txBytes.Add(octets) // those of lost ones are a few
 	}

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"net"
 	"sync/atomic"
 
@@ -16,6 +17,10 @@ type Session struct {
 	AC        pppoe.MAC
 	ID        uint16
 	MTU       int // octets; larger packets are not sent
+
+	Device     string // the TUN device's name
+	Programs   string // where the line's programs are pinned; empty: it has none
+	NoPrograms string // why not
 }
 
 // Device is the TUN device as a path uses it: packets behind a virtio-net
@@ -34,6 +39,7 @@ type Kind string
 // The kinds, the fastest first.
 const (
 	Auto     Kind = "auto"     // the first that works
+	EBPF     Kind = "ebpf"     // by programs in the kernel, without a system call
 	Offload  Kind = "offload"  // many packets a system call, super-packets towards the kernel
 	Portable Kind = "portable" // works everywhere
 )
@@ -50,8 +56,14 @@ type Path interface {
 	Failed() <-chan error
 	// Kind names the path, as in status.
 	Kind() string
+	// Note says what of it goes another way, and why; empty for nothing.
+	Note() string
+	// Reasons counts packets that were dropped, or went another way, by direction and reason.
+	Reasons() map[string]uint64
 	// Close ends the path and waits for its goroutines. The TUN device stays.
 	Close() error
+	// Leave does the same, but what goes on without this process goes on.
+	Leave() error
 }
 
 // Counters counts packets, and their octets as IP sees them.
@@ -68,17 +80,52 @@ func (c Counters) Add(d Counters) Counters {
 	}
 }
 
+// reason is why a packet was dropped.
+type reason int
+
+const (
+	rxClosed reason = iota // the family's NCP is not open
+	rxLength               // a length that lies, or no IP
+	rxDevice               // the TUN device did not take it
+	txClosed
+	txLength
+	txMTU  // too large
+	txLine // the line did not take it
+	reasons
+)
+
+// reasonNames are how they are told in status.
+var reasonNames = [reasons]string{"rx_closed", "rx_length", "rx_device", "tx_closed", "tx_length", "tx_mtu", "tx_line"}
+
 // counters are Counters that two goroutines write.
 type counters struct {
-	rxPackets, rxBytes, rxDropped atomic.Uint64
-	txPackets, txBytes, txDropped atomic.Uint64
+	rxPackets, rxBytes atomic.Uint64
+	txPackets, txBytes atomic.Uint64
+	drops              [reasons]atomic.Uint64
 }
 
-func (c *counters) load() Counters {
-	return Counters{
-		c.rxPackets.Load(), c.rxBytes.Load(), c.rxDropped.Load(),
-		c.txPackets.Load(), c.txBytes.Load(), c.txDropped.Load(),
+func (c *counters) Counters() Counters {
+	v := Counters{
+		RxPackets: c.rxPackets.Load(), RxBytes: c.rxBytes.Load(),
+		TxPackets: c.txPackets.Load(), TxBytes: c.txBytes.Load(),
 	}
+	for r := range reasons {
+		if r < txClosed {
+			v.RxDropped += c.drops[r].Load()
+		} else {
+			v.TxDropped += c.drops[r].Load()
+		}
+	}
+	return v
+}
+
+// Reasons returns the drops by reason.
+func (c *counters) Reasons() map[string]uint64 {
+	m := map[string]uint64{}
+	for r, name := range reasonNames {
+		m[name] = c.drops[r].Load()
+	}
+	return m
 }
 
 // gate is which families may flow.
@@ -94,14 +141,19 @@ func (g *gate) open(protocol ppp.Protocol) bool {
 	return false
 }
 
-// family returns the PPP protocol of an IP packet by its version; 0 if it has
-// none or is shorter than its header.
+// family returns the PPP protocol of an IP packet by its version; 0 if it has none, or its
+// header says that it is longer than it is.
 func family(packet []byte) ppp.Protocol {
 	switch {
-	case len(packet) >= 20 && packet[0]>>4 == 4:
-		return ppp.IPv4
+	case len(packet) >= ipv4Len && packet[0]>>4 == 4:
+		own, total := int(packet[0]&15)*4, int(binary.BigEndian.Uint16(packet[2:]))
+		if own >= ipv4Len && total >= own && total <= len(packet) {
+			return ppp.IPv4
+		}
 	case len(packet) >= ipv6Len && packet[0]>>4 == 6:
-		return ppp.IPv6
+		if ipv6Len+int(binary.BigEndian.Uint16(packet[4:])) <= len(packet) {
+			return ppp.IPv6
+		}
 	}
 	return 0
 }

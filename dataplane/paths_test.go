@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"pppoectl/dataplane"
+	"pppoectl/fastpath"
 	"pppoectl/labnet"
 	"pppoectl/pppoe"
 	"pppoectl/rawsocket"
@@ -31,6 +33,7 @@ type end struct {
 	device *tun.Device
 	path   dataplane.Path
 	s      dataplane.Session
+	pins   string
 }
 
 // newPair makes two namespaces with a line between them, and the two ends of a session.
@@ -39,7 +42,9 @@ func newPair(t *testing.T, near, far dataplane.Kind) (a, b *end) {
 	labnet.Supported(t)
 	a, b = &end{t: t, ns: labnet.New(t)}, &end{t: t, ns: labnet.New(t)}
 	labnet.Veth(a.ns, "line", b.ns, "line")
-	for _, e := range []*end{a, b} {
+	pins := labnet.BPFFS(t)
+	for i, e := range []*end{a, b} {
+		e.pins = filepath.Join(pins, fmt.Sprint("end", i), "line")
 		e.ns.Run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
 		e.ns.IP("link", "set", "line", "up")
 	}
@@ -51,7 +56,7 @@ func newPair(t *testing.T, near, far dataplane.Kind) (a, b *end) {
 // begin makes the device and opens the path.
 func (e *end) begin(kind dataplane.Kind, peer *end, local4, peer4, local6, peer6 string) {
 	e.t.Helper()
-	e.s = dataplane.Session{Interface: e.line(), MAC: pppoe.MAC(e.line().HardwareAddr), AC: pppoe.MAC(peer.line().HardwareAddr), ID: 0x18fa, MTU: mtu}
+	e.s = dataplane.Session{Interface: e.line(), MAC: pppoe.MAC(e.line().HardwareAddr), AC: pppoe.MAC(peer.line().HardwareAddr), ID: 0x18fa, MTU: mtu, Device: "tun0"}
 	e.ns.Do(func() {
 		var err error
 		if e.device, err = tun.Make("tun0"); err != nil {
@@ -81,6 +86,9 @@ func (e *end) line() (ifi net.Interface) {
 func (e *end) open(kind dataplane.Kind) {
 	e.t.Helper()
 	e.ns.Do(func() {
+		if kind == dataplane.EBPF && e.s.Programs == "" {
+			e.attach()
+		}
 		p, note, err := dataplane.Open(kind, e.s, e.device)
 		if err != nil {
 			e.t.Fatalf("%s: %v", kind, err)
@@ -91,6 +99,29 @@ func (e *end) open(kind dataplane.Kind) {
 		e.path = p
 	})
 	e.path.Pass(true, true)
+}
+
+// attach has programs on the line.
+func (e *end) attach() {
+	e.t.Helper()
+	features, err := fastpath.Wanted("line")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if err := fastpath.SetFeatures("line", features); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := fastpath.Attach(e.pins, "line", e.line().Index); err != nil {
+		e.t.Fatal(err)
+	}
+	e.s.Programs = e.pins
+	e.t.Cleanup(func() {
+		e.ns.Do(func() {
+			if err := fastpath.Detach(e.pins, e.s.Interface.Index); err != nil {
+				e.t.Error(err)
+			}
+		})
+	})
 }
 
 // change goes on with another path.
@@ -147,7 +178,7 @@ func transfer(from, to *end, address string, size int) <-chan error {
 	return done
 }
 
-var kinds = []dataplane.Kind{dataplane.Portable, dataplane.Offload}
+var kinds = []dataplane.Kind{dataplane.Portable, dataplane.Offload, dataplane.EBPF}
 
 // Whatever path is at either end, both families flow in both directions, bulk and small.
 func TestPathsCarryBothFamilies(t *testing.T) {
@@ -190,7 +221,7 @@ func TestConnectionOutlivesAChangeOfPath(t *testing.T) {
 	}
 	up, down := transfer(a, b, "10.0.0.2", 40<<20), transfer(b, a, "fd00::1", 40<<20)
 	for i := range 20 {
-		a.change(kinds[i%2])
+		a.change(kinds[i%3])
 	}
 	for name, c := range map[string]<-chan error{"up": up, "down": down} {
 		if err := <-c; err != nil {
@@ -233,7 +264,7 @@ func (e *end) capture(f func()) [][]byte {
 func TestFramesOnTheLineAreRight(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			a, b := newPair(t, kind, kind)
+			a, b := newPair(t, kind, dataplane.Offload)
 			frames := b.capture(func() {
 				for _, address := range []string{"10.0.0.2", "fd00::2"} {
 					if err := <-transfer(a, b, address, 1<<20); err != nil {

@@ -49,6 +49,8 @@ func NewPortable(s Session, device Device) (Path, error) {
 
 func (p *portable) Kind() string { return string(Portable) }
 
+func (p *portable) Leave() error { return p.Close() }
+
 func (p *portable) Close() error {
 	close(p.done)
 	err := p.conn.Close()
@@ -80,7 +82,6 @@ func (p *portable) download() error {
 		// The packet is moved to where the device's header can stand before it.
 		packet := p.receive(buf[tun.HeaderLen : tun.HeaderLen+n])
 		if packet == nil {
-			p.rxDropped.Add(1)
 			continue
 		}
 		begin := header // packet begins at buf[HeaderLen+header]
@@ -89,7 +90,7 @@ func (p *portable) download() error {
 			if gone(err) {
 				return fmt.Errorf("TUN device: %w", err)
 			}
-			p.rxDropped.Add(1) // full, or set down
+			p.drops[rxDevice].Add(1) // full, or set down
 			continue
 		}
 		p.rxPackets.Add(1)
@@ -112,12 +113,15 @@ func (p *portable) upload() error {
 		}
 		n -= tun.HeaderLen
 		// A checksum that is still to be made is of a moment when another path had the device.
-		if n < 0 || buf[begin] != 0 || !p.send(buf, n) {
-			p.txDropped.Add(1)
+		if n < 0 || buf[begin] != 0 {
+			p.drops[txLength].Add(1)
+			continue
+		}
+		if !p.send(buf, n) {
 			continue
 		}
 		if _, err := p.conn.WriteTo(buf[:header+n], to); err != nil {
-			p.txDropped.Add(1) // no carrier, or the line's queue is full
+			p.drops[txLine].Add(1) // no carrier, or the line's queue is full
 			continue
 		}
 		p.txPackets.Add(1)

@@ -89,32 +89,36 @@ func writtenUplink(f *testing.F) []byte {
 // system takes every change and counts what is undone.
 type system struct{ undone int }
 
-func (*system) AddDevice(string, string) error             { return nil }
-func (s *system) DeleteDevice(string, string) error        { s.undone++; return nil }
-func (*system) SetMTU(string, int) error                   { return nil }
-func (*system) SetUp(string) error                         { return nil }
-func (s *system) SetDown(string) error                     { s.undone++; return nil }
-func (s *system) IsUp(string) (bool, error)                { return true, nil }
-func (*system) HasAddress(netconf.Address) (bool, error)   { return false, nil }
-func (*system) AddAddress(netconf.Address) error           { return nil }
-func (s *system) DeleteAddress(netconf.Address) error      { s.undone++; return nil }
-func (*system) AddRoute(netconf.Route) error               { return nil }
-func (s *system) DeleteRoute(netconf.Route) error          { s.undone++; return nil }
-func (*system) AddRule(netconf.Rule) error                 { return nil }
-func (s *system) DeleteRule(netconf.Rule) error            { s.undone++; return nil }
-func (*system) Advertised() ([]string, error)              { return nil, nil }
-func (*system) SetFirewall(netconf.Firewall) error         { return nil }
-func (s *system) DeleteFirewall(string) error              { s.undone++; return nil }
-func (*system) HasFirewall(netconf.Firewall) (bool, error) { return true, nil }
-func (*system) HasRoute(netconf.Route) (bool, error)       { return true, nil }
-func (*system) HasRule(netconf.Rule) (bool, error)         { return true, nil }
-func (*system) ReadFile(string) (string, bool, error)      { return "", false, nil }
-func (s *system) WriteFile(string, string) error           { s.undone++; return nil }
-func (s *system) RemoveFile(string) error                  { s.undone++; return nil }
-func (*system) SetResolved(netconf.Resolved) error         { return nil }
-func (s *system) RevertResolved(string) error              { s.undone++; return nil }
-func (*system) Sysctl(string) (string, error)              { return "1", nil }
-func (s *system) SetSysctl(string, string) error           { s.undone++; return nil }
+func (*system) AddDevice(string, string) error                   { return nil }
+func (s *system) DeleteDevice(string, string) error              { s.undone++; return nil }
+func (*system) SetMTU(string, int) error                         { return nil }
+func (*system) SetUp(string) error                               { return nil }
+func (s *system) SetDown(string) error                           { s.undone++; return nil }
+func (s *system) IsUp(string) (bool, error)                      { return true, nil }
+func (*system) HasAddress(netconf.Address) (bool, error)         { return false, nil }
+func (*system) AddAddress(netconf.Address) error                 { return nil }
+func (s *system) DeleteAddress(netconf.Address) error            { s.undone++; return nil }
+func (*system) AddRoute(netconf.Route) error                     { return nil }
+func (s *system) DeleteRoute(netconf.Route) error                { s.undone++; return nil }
+func (*system) AddRule(netconf.Rule) error                       { return nil }
+func (s *system) DeleteRule(netconf.Rule) error                  { s.undone++; return nil }
+func (*system) Advertised() ([]string, error)                    { return nil, nil }
+func (*system) SetFirewall(netconf.Firewall) error               { return nil }
+func (s *system) DeleteFirewall(string) error                    { s.undone++; return nil }
+func (*system) HasFirewall(netconf.Firewall) (bool, error)       { return true, nil }
+func (*system) HasRoute(netconf.Route) (bool, error)             { return true, nil }
+func (*system) HasRule(netconf.Rule) (bool, error)               { return true, nil }
+func (*system) ReadFile(string) (string, bool, error)            { return "", false, nil }
+func (s *system) WriteFile(string, string) error                 { s.undone++; return nil }
+func (s *system) RemoveFile(string) error                        { s.undone++; return nil }
+func (*system) SetResolved(netconf.Resolved) error               { return nil }
+func (s *system) RevertResolved(string) error                    { s.undone++; return nil }
+func (*system) Sysctl(string) (string, error)                    { return "1", nil }
+func (s *system) UnfitFeatures(string) (map[string]bool, error)  { return nil, nil }
+func (s *system) SetFeatures(string, int, map[string]bool) error { s.undone++; return nil }
+func (s *system) AttachPrograms(netconf.Programs) error          { return nil }
+func (s *system) DetachPrograms(netconf.Programs) error          { s.undone++; return nil }
+func (s *system) SetSysctl(string, string) error                 { s.undone++; return nil }
 
 // FuzzJournal opens a journal of any content: what is said to be applied is there
 // after the next start as well, and can be undone.
@@ -130,6 +134,7 @@ func FuzzJournal(f *testing.F) {
 		netconf.Route{Device: "bizf", Destination: netip.MustParsePrefix("::/0"), Metric: 100},
 		netconf.Rule{From: netip.MustParsePrefix("203.0.113.7/32"), Table: 100, Priority: 25600},
 		netconf.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"},
+		netconf.Offloads{Interface: "eth1", Index: 3}, netconf.Programs{Interface: "eth1", Index: 3, Directory: "/sys/fs/bpf/x/eth1"},
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -37,6 +37,10 @@ type System interface {
 	HasRule(Rule) (bool, error)
 	Sysctl(key string) (string, error)
 	SetSysctl(key, value string) error
+	UnfitFeatures(device string) (map[string]bool, error)
+	SetFeatures(device string, index int, want map[string]bool) error
+	AttachPrograms(Programs) error
+	DetachPrograms(Programs) error
 	SetFirewall(Firewall) error
 	DeleteFirewall(table string) error
 	HasFirewall(Firewall) (bool, error)

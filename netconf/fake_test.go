@@ -24,6 +24,7 @@ type fake struct {
 	calls  []string
 
 	sysctls map[string]string
+	feature map[string]bool // of eth1
 	files   map[string]string
 	after   func() // each call, if set
 }
@@ -33,6 +34,7 @@ func newFake() *fake {
 		owners: map[string]string{"eth1": "-"}, mtu: map[string]int{"eth1": 1500},
 		up: map[string]bool{}, on: map[string]bool{},
 		sysctls: map[string]string{"net/ipv6/conf/all/forwarding": "0", "net/ipv4/ip_forward": "0"},
+		feature: map[string]bool{"rx-gro": false, "tx-tcp-segmentation": true, "tx-udp-segmentation": false},
 		files:   map[string]string{"/etc/resolv.conf": "nameserver 192.0.2.1\n"},
 	}
 }
@@ -51,12 +53,17 @@ func (f *fake) String() string {
 	for key, value := range f.sysctls {
 		s = append(s, key+"="+value)
 	}
+	for name, on := range f.feature { // as the others are at first
+		if on != newFake().feature[name] {
+			s = append(s, fmt.Sprintf("eth1 %s %v", name, on))
+		}
+	}
 	slices.Sort(s)
 	return strings.Join(s, "\n")
 }
 
 func (f *fake) clone() *fake {
-	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on), sysctls: maps.Clone(f.sysctls), files: maps.Clone(f.files)}
+	return &fake{owners: maps.Clone(f.owners), mtu: maps.Clone(f.mtu), up: maps.Clone(f.up), on: maps.Clone(f.on), sysctls: maps.Clone(f.sysctls), feature: maps.Clone(f.feature), files: maps.Clone(f.files)}
 }
 
 func (f *fake) changed() {
@@ -257,6 +264,8 @@ func uplinkChanges(name string, n byte) []netconf.Change {
 		netconf.Route{Device: name, Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 100, Source: local},
 		netconf.Route{Device: name, Destination: netip.MustParsePrefix("::/0"), Metric: 100},
 		netconf.Sysctl{Key: "net/ipv6/conf/all/forwarding", Value: "1"},
+		netconf.Offloads{Interface: "eth1", Index: 3},
+		netconf.Programs{Interface: "eth1", Index: 3, Directory: "/sys/fs/bpf/pppoectl/01234567/eth1"},
 		netconf.Rule{From: netip.PrefixFrom(local, 32), Table: 100 + int(n), Priority: 25600},
 		netconf.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Metric: 1 << 30, Table: 100 + int(n)},
 		netconf.Resolved{Device: name, Servers: "198.51.100.53"},
@@ -346,5 +355,42 @@ func (f *fake) RevertResolved(device string) error {
 		return err
 	}
 	maps.DeleteFunc(f.on, func(line string, _ bool) bool { return strings.HasPrefix(line, "resolvectl dns "+device+" ") })
+	return nil
+}
+
+func (f *fake) UnfitFeatures(device string) (map[string]bool, error) {
+	unfit := map[string]bool{}
+	for name, on := range f.feature {
+		if wanted := name == "rx-gro"; on != wanted {
+			unfit[name] = wanted
+		}
+	}
+	return unfit, f.there(device)
+}
+
+func (f *fake) SetFeatures(device string, _ int, want map[string]bool) error {
+	defer f.changed()
+	if err := errors.Join(f.call("%v %v", netconf.Offloads{Interface: device}, want), f.there(device)); err != nil {
+		return err
+	}
+	maps.Copy(f.feature, want)
+	return nil
+}
+
+func (f *fake) AttachPrograms(p netconf.Programs) error {
+	defer f.changed()
+	if err := f.call("%v", p); err != nil {
+		return err
+	}
+	f.on[p.String()] = true
+	return nil
+}
+
+func (f *fake) DetachPrograms(p netconf.Programs) error {
+	defer f.changed()
+	if err := f.call("delete %v", p); err != nil {
+		return err
+	}
+	delete(f.on, p.String())
 	return nil
 }

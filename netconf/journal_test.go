@@ -43,8 +43,11 @@ address 203.0.113.7/32 peer 203.0.113.1 dev bizf preferred true
 address fe80::1/64 peer invalid IP dev bizf preferred true
 device bizf of bizf mtu 1454 up true
 device eth1 of - mtu 1500 up true
+eth1 rx-gro true
+eth1 tx-tcp-segmentation false
 net/ipv4/ip_forward=0
 net/ipv6/conf/all/forwarding=1
+programs on eth1, pinned in /sys/fs/bpf/pppoectl/01234567/eth1
 resolvectl dns bizf 198.51.100.53
 route 0.0.0.0/0 table 0 metric 100 src 203.0.113.7 dev bizf 
 route 0.0.0.0/0 table 107 metric 1073741824 src invalid IP dev  
@@ -76,6 +79,8 @@ func TestUndoGoesBackwards(t *testing.T) {
 		"revert bizf",
 		"delete route add unreachable 0.0.0.0/0 metric 1073741824 table 107",
 		"delete rule add from 203.0.113.7/32 lookup 107 pref 25600",
+		"delete programs on eth1, pinned in /sys/fs/bpf/pppoectl/01234567/eth1",
+		"features of eth1 for the programs: GRO on, segmentation off map[rx-gro:false tx-tcp-segmentation:true]",
 		"sysctl net/ipv6/conf/all/forwarding=0",
 		"delete route add ::/0 dev bizf metric 100",
 		"delete route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.7",

@@ -28,6 +28,8 @@ var kinds = map[string]func(json.RawMessage) (Change, error){
 	"firewall": read[Firewall],
 	"file":     read[File],
 	"resolved": read[Resolved],
+	"offloads": read[Offloads],
+	"programs": read[Programs],
 }
 
 func read[T Change](raw json.RawMessage) (Change, error) {
@@ -58,6 +60,10 @@ func kindOf(c Change) string {
 		return "file"
 	case Resolved:
 		return "resolved"
+	case Offloads:
+		return "offloads"
+	case Programs:
+		return "programs"
 	}
 	return ""
 }

@@ -10,7 +10,6 @@ import (
 	"pppoectl/cause"
 	"pppoectl/control"
 	"pppoectl/dhcpv6"
-	"pppoectl/netconf"
 	"pppoectl/session"
 	"pppoectl/state"
 )
@@ -129,12 +128,19 @@ func (u *uplink) resumedAlive() {
 
 // tidy undoes what an earlier run has left and this one does not want yet.
 func (u *uplink) tidy() {
-	var want []netconf.Change
+	undo := func() error { return u.s.journal.Apply(u.cfg.Name, nil) }
 	if u.wanted && len(u.s.journal.Applied(u.cfg.Name)) > 0 {
-		want = u.changes()
+		undo = u.configure
 	}
-	if err := u.s.journal.Apply(u.cfg.Name, want); err != nil {
+	if err := undo(); err != nil {
 		u.log.Warnf("left over from an earlier run: %v", err)
+	}
+	if u.idle() && u.s.env.ForgetSession != nil {
+		if pins := u.s.pinDirectory(u.cfg.Interface); pins != "" {
+			if err := u.s.env.ForgetSession(pins, u.cfg.Ifname); err != nil {
+				u.log.Warnf("left over from an earlier run: %v", err)
+			}
+		}
 	}
 	u.leaveAsides()
 	if !u.wanted {

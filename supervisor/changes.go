@@ -64,6 +64,7 @@ func (u *uplink) changes() []netconf.Change {
 	if mtu == 0 {
 		mtu = u.cfg.MTU
 	}
+	p.programs()
 	p.add(netconf.Device{Name: name, Owner: u.cfg.Name}, netconf.Link{Device: name, MTU: mtu})
 	p.firewall()
 	var info session.Info

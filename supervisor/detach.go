@@ -46,7 +46,7 @@ func (u *uplink) detach() {
 	}
 	u.hist.passes(u.s.env.Now())
 	u.keepHistory()
-	u.closePath()
+	u.leavePath()
 	u.stopDelegation()
 	u.stopDiscovery()
 	u.closeDevice()

@@ -82,6 +82,9 @@ type Environment struct {
 	Attach func(name string) (Device, error)
 	// NewPath begins to carry a session's packets; see [dataplane.Open].
 	NewPath func(dataplane.Kind, dataplane.Session, dataplane.Device) (path dataplane.Path, note string, err error)
+	// ForgetSession has a line's programs, pinned in a directory, carry no session of a TUN
+	// device any more.
+	ForgetSession func(pins, device string) error
 	// Carried counts what has gone through a TUN device since it was made.
 	Carried func(device string) (dataplane.Counters, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
@@ -122,7 +125,8 @@ func Real(w *line.Watcher) Environment {
 			}
 			return d, nil
 		},
-		NewPath: dataplane.Open,
+		NewPath:       dataplane.Open,
+		ForgetSession: dataplane.Forget,
 		Carried: func(device string) (dataplane.Counters, error) {
 			c, err := tun.Count(device)
 			return dataplane.Counters{

@@ -26,6 +26,7 @@ type kernel struct {
 	noAddr error
 	taken  string // a destination that another device has the default route for
 	lineUp bool   // whoever did it
+	noXDP  error  // why no programs can be had
 	paths  []*path
 
 	routers   []*routers
@@ -185,6 +186,20 @@ func (k *kernel) SetSysctl(key, value string) error {
 	return errors.Join(k.set(false, "%s=%s", key, old), k.set(value != "0", "%s=%s", key, value))
 }
 
+func (k *kernel) UnfitFeatures(string) (map[string]bool, error)  { return nil, nil }
+func (k *kernel) SetFeatures(string, int, map[string]bool) error { return nil }
+
+func (k *kernel) AttachPrograms(p netconf.Programs) error {
+	if k.noXDP != nil {
+		return k.noXDP
+	}
+	return k.set(true, "programs on %s", p.Interface)
+}
+
+func (k *kernel) DetachPrograms(p netconf.Programs) error {
+	return k.set(false, "programs on %s", p.Interface)
+}
+
 func (k *kernel) attach(name string) (supervisor.Device, error) { return device{name: name}, nil }
 
 type device struct {
@@ -241,6 +256,9 @@ func (p *path) Pass(ipv4, ipv6 bool) {
 func (p *path) Counters() dataplane.Counters { return dataplane.Counters{TxBytes: 10} }
 func (p *path) Failed() <-chan error         { return p.failed }
 func (p *path) Kind() string                 { return "fake" }
+func (p *path) Note() string                 { return "" }
+func (p *path) Reasons() map[string]uint64   { return nil }
+func (p *path) Leave() error                 { return p.Close() }
 func (p *path) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

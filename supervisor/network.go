@@ -18,6 +18,11 @@ import (
 func (u *uplink) configure() error {
 	for {
 		err := u.s.journal.Apply(u.cfg.Name, u.changes())
+		var programs *netconf.ProgramsError
+		if errors.As(err, &programs) && dataplane.Kind(u.cfg.DataPath) == dataplane.Auto {
+			u.noPrograms = programs.Error()
+			continue
+		}
 		var conflict *netconf.ConflictError
 		if !errors.As(err, &conflict) || u.noRoute[placeOf(conflict.Route)] {
 			return err
@@ -177,7 +182,10 @@ func (u *uplink) carry() {
 	if info.IPv4 == nil && info.IPv6 == nil {
 		return
 	}
-	want := dataplane.Session{Interface: u.port.Interface(), MAC: u.port.MAC(), AC: info.AC, ID: info.SessionID, MTU: info.MTU}
+	want := dataplane.Session{
+		Interface: u.port.Interface(), MAC: u.port.MAC(), AC: info.AC, ID: info.SessionID, MTU: info.MTU,
+		Device: u.cfg.Ifname, Programs: u.pins, NoPrograms: u.noPrograms,
+	}
 	if u.path != nil && !samePath(u.pathFor, want) {
 		u.closePath()
 	}
@@ -213,7 +221,7 @@ func (u *uplink) closeDevice() {
 }
 
 func samePath(a, b dataplane.Session) bool {
-	return a.Interface.Index == b.Interface.Index && a.MAC == b.MAC && a.AC == b.AC && a.ID == b.ID && a.MTU == b.MTU
+	return a.Interface.Index == b.Interface.Index && a.MAC == b.MAC && a.AC == b.AC && a.ID == b.ID && a.MTU == b.MTU && a.Programs == b.Programs
 }
 
 // pass lets exactly the open families flow.
@@ -223,11 +231,18 @@ func (u *uplink) pass(info session.Info) {
 	}
 }
 
-func (u *uplink) closePath() {
+func (u *uplink) closePath() { u.endPath(dataplane.Path.Close) }
+
+// leavePath leaves what carries packets without us as it is.
+func (u *uplink) leavePath() { u.endPath(dataplane.Path.Leave) }
+
+func (u *uplink) endPath(end func(dataplane.Path) error) {
 	if u.path == nil {
 		return
 	}
-	u.path.Close()
+	if err := end(u.path); err != nil {
+		u.log.Warnf("data path: %v", err)
+	}
 	u.traffic = u.traffic.Add(u.path.Counters())
 	u.path = nil
 }

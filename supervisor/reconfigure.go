@@ -27,6 +27,8 @@ func (u *uplink) reconfigure(cfg configs.Uplink) {
 	u.changeSession(old)
 	if old.DataPath != cfg.DataPath {
 		u.closePath()
+		u.noPrograms = ""
+		u.refresh()
 		u.carry()
 	}
 	if old.StandbyFor != cfg.StandbyFor {

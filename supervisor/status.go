@@ -27,6 +27,10 @@ func (u *uplink) Status() (control.Uplink, <-chan struct{}) {
 		c = c.Add(u.live.Counters())
 	}
 	v.Rx, v.Tx = traffic(c)
+	if p := v.DataPath; p != nil && u.live != nil {
+		v.DataPath = &control.DataPath{Kind: p.Kind, Note: notes(p.Note, u.live.Note()), Reasons: u.live.Reasons()}
+		maps.DeleteFunc(v.DataPath.Reasons, func(_ string, n uint64) bool { return n == 0 })
+	}
 	return v, u.changed
 }
 
@@ -175,6 +179,14 @@ func (u *uplink) keep(old *time.Time, now time.Time) *time.Time {
 		return old
 	}
 	return &now
+}
+
+// notes joins what is known of a data path.
+func notes(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 func traffic(c dataplane.Counters) (rx, tx control.Traffic) {

@@ -45,21 +45,23 @@ type uplink struct {
 	deadline  time.Duration    // the machine's
 	stale     *session.Stale   // of an earlier run
 
-	device   Device
-	deviceUp bool // somebody, we most likely, has set it up
-	path     dataplane.Path
-	pathFor  dataplane.Session
-	pathNote string         // why it is no faster one
-	carryAt  time.Duration  // when to try for a data path again, since boot; 0: no need
-	carried  time.Duration  // when the data path was opened
-	againAt  time.Duration  // when to try again what the system has refused, since boot; 0: no need
-	broken   error          // why the system is not as it should be; nil if it is
-	noRoute  map[place]bool // a default route that another's is in the way of
-	saves    timer.Limiter  // of the session on disk
-	moving   bool           // to another station's address: no dial, no tear-down meanwhile
-	addrs    addresses
-	pd       delegation
-	nd       discovery
+	device     Device
+	deviceUp   bool // somebody, we most likely, has set it up
+	path       dataplane.Path
+	pathFor    dataplane.Session
+	pathNote   string         // why it is no faster one
+	pins       string         // where the line's programs are pinned; empty: it has none
+	noPrograms string         // why it has none
+	carryAt    time.Duration  // when to try for a data path again, since boot; 0: no need
+	carried    time.Duration  // when the data path was opened
+	againAt    time.Duration  // when to try again what the system has refused, since boot; 0: no need
+	broken     error          // why the system is not as it should be; nil if it is
+	noRoute    map[place]bool // a default route that another's is in the way of
+	saves      timer.Limiter  // of the session on disk
+	moving     bool           // to another station's address: no dial, no tear-down meanwhile
+	addrs      addresses
+	pd         delegation
+	nd         discovery
 
 	lans        <-chan lanStatus  // of the LANs' interfaces
 	unfollow    func()            // ends that

@@ -104,7 +104,7 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 		row("sent", "%s", traffic(u.Tx))
 	}
 	if u.DataPath != nil {
-		row("data path", "%s", u.DataPath.Kind)
+		row("data path", "%s", dataPath(u.DataPath))
 	}
 	if d := u.LastDrop; d != nil {
 		row("last drop", "%s, %s (%q) after %s", d.At.Local().Format(time.DateTime), d.Cause, d.Text, ago(time.Duration(d.AfterSeconds)*time.Second))
@@ -213,4 +213,13 @@ func prefixed(prefix, s string) string {
 		return ""
 	}
 	return prefix + s
+}
+
+// dataPath is how packets are carried, and what is to be known of that.
+func dataPath(p *control.DataPath) string {
+	text := p.Kind
+	if p.Note != "" {
+		text += " (" + p.Note + ")"
+	}
+	return text
 }

@@ -6,8 +6,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"pppoectl/dataplane"
+	"pppoectl/fastpath"
 	"pppoectl/pppoe"
 	"pppoectl/tun"
 )
@@ -40,6 +44,7 @@ func runEnd(args []string) error {
 			return err
 		}
 		defer d.Close()
+		s.Device = device
 		path, err := open(kind, s, d)
 		if err != nil {
 			return err
@@ -58,6 +63,17 @@ func open(kind string, s dataplane.Session, d *tun.Device) (dataplane.Path, erro
 		return dataplane.NewPortable(s, d)
 	case dataplane.Offload:
 		return dataplane.NewOffloaded(s, d)
+	case dataplane.EBPF:
+		// This process has a mount namespace of its own, by `ip netns exec`; the interface is gone with its network namespace.
+		dir := os.TempDir()
+		if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+			return nil, fmt.Errorf("a BPF file system: %w", err)
+		}
+		s.Programs = filepath.Join(dir, "line")
+		if err := fastpath.Attach(s.Programs, s.Interface.Name, s.Interface.Index); err != nil {
+			return nil, err
+		}
+		return dataplane.NewEBPF(s, d)
 	}
 	return nil, fmt.Errorf("there is no path %q", kind)
 }

@@ -12,7 +12,7 @@ import (
 
 // kinds are all that can be measured: data paths, one that is written as simply as can be,
 // and the same line without any PPPoE, with and without GRO.
-var kinds = []string{"plain", "plain-nogro", "naive", "portable", "offload"}
+var kinds = []string{"plain", "plain-nogro", "naive", "portable", "offload", "ebpf"}
 
 // mtu is that of a session, and of the plain line: Flets'.
 const mtu = 1454

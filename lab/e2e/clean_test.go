@@ -19,6 +19,7 @@ import (
 const everything = `
 run-dir: DIR/run
 state-dir: DIR/state
+bpf-dir: DIR/bpf/pppoectl
 log: {level: debug}
 uplinks:
   bizf:

@@ -19,7 +19,7 @@ func TestDataPathIsChangedUnderConnections(t *testing.T) {
 	r.configure(with("auto"))
 	r.run()
 	r.up(20*time.Second, both...)
-	if p := r.uplink("bizf").DataPath; p == nil || p.Kind != "offload" {
+	if p := r.uplink("bizf").DataPath; p == nil || p.Kind != "ebpf" || p.Note != "" {
 		t.Errorf("auto is %+v", p)
 	}
 	was := map[string]uint16{"bizf": r.uplink("bizf").SessionID, "bizf6": r.uplink("bizf6").SessionID}
@@ -28,11 +28,11 @@ func TestDataPathIsChangedUnderConnections(t *testing.T) {
 		r.stream("bizf, upload", seconds, "-c", "198.51.100.1"),
 		r.stream("bizf6, download", seconds, "-6", "-c", "2001:db8:ffff::1", "-p", "5202", "-R"),
 	}
-	for _, path := range []string{"portable", "offload", "portable", "auto"} {
+	for _, path := range []string{"portable", "ebpf", "offload", "auto"} {
 		time.Sleep(2 * time.Second) // of traffic
 		r.configure(with(path))
 		r.must(0, "reload")
-		want := strings.Replace(path, "auto", "offload", 1)
+		want := strings.Replace(path, "auto", "ebpf", 1)
 		for _, name := range both {
 			r.await(name, 5*time.Second, "data path "+want, func(u control.Uplink) bool { return u.DataPath != nil && u.DataPath.Kind == want })
 		}

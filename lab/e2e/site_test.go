@@ -25,6 +25,7 @@ import (
 const configuration = `
 run-dir: DIR/run
 state-dir: DIR/state
+bpf-dir: DIR/bpf/pppoectl
 log: {level: debug}
 uplinks:
   bizf:
@@ -62,6 +63,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	labnet.MountBPF(t, filepath.Join(dir, "bpf"))
 	s := &site{t: t, dir: dir, file: filepath.Join(dir, "pppoectl.yaml"), client: control.NewClient(filepath.Join(dir, "run"))}
 	t.Cleanup(s.examineLogs)
 	s.line, s.host = labnet.New(t), labnet.New(t)

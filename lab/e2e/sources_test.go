@@ -15,6 +15,7 @@ import (
 const twoUplinks = `
 run-dir: DIR/run
 state-dir: DIR/state
+bpf-dir: DIR/bpf/pppoectl
 uplinks:
   one:
     interface: eth1

@@ -1,0 +1,189 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+)
+
+// Names of the links in a line's directory; of a TUN device's, its index follows.
+const (
+	pinStrip    = "strip"
+	pinHandOver = "hand_over"
+	pinSegments = "encapsulate_segment"
+	pinProgram  = "encapsulate" // the program that each TUN device gets
+	pinUpload   = "upload-"
+)
+
+// Attach has the programs on the interface of that name and index, pinned in dir, which is
+// for this interface alone. What an earlier run has left there goes on without a gap, with
+// this version's programs. Where they cannot be, nothing is left, and the error says why in
+// words for the operator.
+func Attach(dir, name string, index int) error {
+	if err := prepare(dir); err != nil {
+		return err
+	}
+	if pinnedOn(filepath.Join(dir, pinStrip)) != index {
+		if err := Detach(dir, index); err != nil {
+			return err
+		}
+		if err := free(name, index); err != nil {
+			return err
+		}
+	}
+	err := attach(dir, name, index)
+	if errors.Is(err, ebpf.ErrMapIncompatible) { // another version's: its sessions are told anew
+		if err := Detach(dir, index); err != nil {
+			return err
+		}
+		err = attach(dir, name, index)
+	}
+	if err != nil {
+		return errors.Join(explain(err, name), Detach(dir, index))
+	}
+	return nil
+}
+
+func attach(dir, name string, index int) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	pair, err := ensurePair(name, index)
+	if err != nil {
+		pair = pairOf{} // uneven super-packets go through user space
+	}
+	spec, err := loadPrograms()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(spec.Variables[programsVarLineIfindex].Set(uint32(index)),
+		spec.Variables[programsVarSplitIfindex].Set(uint32(pair.near))); err != nil {
+		return err
+	}
+	var o programsObjects
+	if err := spec.LoadAndAssign(&o, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: dir}}); err != nil {
+		return err
+	}
+	defer o.Close()
+	if pair.far != 0 {
+		if err := ensureTCX(filepath.Join(dir, pinSegments), pair.far, o.EncapsulateSegment, ebpf.AttachTCXIngress); err != nil {
+			return err
+		}
+	}
+	program := filepath.Join(dir, pinProgram)
+	if err := os.Remove(program); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := o.Encapsulate.Pin(program); err != nil {
+		return err
+	}
+	// What strip has stripped must not come into the machine by the line.
+	if err := ensureTCX(filepath.Join(dir, pinHandOver), index, o.HandOver, ebpf.AttachTCXIngress); err != nil {
+		return err
+	}
+	return ensureLink(filepath.Join(dir, pinStrip), index, o.Strip, func() (link.Link, error) {
+		return link.AttachXDP(link.XDPOptions{Program: o.Strip, Interface: index, Flags: link.XDPDriverMode})
+	})
+}
+
+// Detach takes the programs that are pinned in dir off, and all that belongs to them. It is
+// no error if nothing is there.
+func Detach(dir string, index int) error {
+	// The line first: see attach.
+	failed := []error{unpin(filepath.Join(dir, pinStrip))}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		failed = append(failed, unpin(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(append(failed, err, removePair(index), removeEmpty(dir))...)
+}
+
+// unpin removes what is pinned at a path. A link ends with its last reference, which is
+// not known to be ours, so it is taken off before.
+func unpin(path string) error {
+	if l, err := link.LoadPinnedLink(path, nil); err == nil {
+		l.Detach() // an older kernel cannot, or its device is gone
+		l.Close()
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// ensureTCX has a program at a device's tcx hook.
+func ensureTCX(pin string, device int, program *ebpf.Program, hook ebpf.AttachType) error {
+	return ensureLink(pin, device, program, func() (link.Link, error) {
+		return link.AttachTCX(link.TCXOptions{Program: program, Interface: device, Attach: hook})
+	})
+}
+
+// ensureLink has a program at a device, by the link that is pinned or a new one.
+func ensureLink(pin string, device int, program *ebpf.Program, attach func() (link.Link, error)) error {
+	if pinnedOn(pin) == device {
+		l, err := link.LoadPinnedLink(pin, nil)
+		if err != nil {
+			return err
+		}
+		return errors.Join(l.Update(program), l.Close())
+	}
+	if err := unpin(pin); err != nil {
+		return err
+	}
+	l, err := attach()
+	if err != nil {
+		return err
+	}
+	if err := l.Pin(pin); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return l.Close()
+}
+
+// pinnedOn returns the index of the device that a pinned link is on; 0 if there is none.
+func pinnedOn(pin string) int {
+	l, err := link.LoadPinnedLink(pin, nil)
+	if err != nil {
+		return 0
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return 0
+	}
+	if x := info.XDP(); x != nil {
+		return int(x.Ifindex)
+	}
+	if t := info.TCX(); t != nil {
+		return int(t.Ifindex)
+	}
+	return 0
+}
+
+// free says what program of somebody else's is at the line's XDP hook.
+func free(name string, index int) error {
+	l, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	x := l.Attrs().Xdp
+	if x == nil || !x.Attached {
+		return nil
+	}
+	what := fmt.Sprintf("id %d", x.ProgId)
+	if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(x.ProgId)); err == nil {
+		if info, err := p.Info(); err == nil && info.Name != "" {
+			what = fmt.Sprintf("%s, %s", info.Name, what)
+		}
+		p.Close()
+	}
+	return fmt.Errorf("another program's XDP is on %s (%s)", name, what)
+}

@@ -1,0 +1,46 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+
+	"pppoectl/dataplane"
+	"pppoectl/netconf"
+)
+
+// pinDirectory is where a line's programs are pinned. A BPF file system is common to all
+// network namespaces and daemons, so each has a directory of its own there; it allows no
+// dots, which VLAN devices have in their names.
+func (s *Supervisor) pinDirectory(line string) string {
+	if s.cfg.BPFDir == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(netconf.Namespace() + " " + s.store.Journal()))
+	return filepath.Join(s.cfg.BPFDir, hex.EncodeToString(sum[:4]), strings.ReplaceAll(line, ".", ":"))
+}
+
+// programs has the line carry sessions in the kernel, if the uplink is to have that and it
+// can be. It comes before all else, and so before the first frame: a network card may lose its carrier for a moment.
+func (p *plan) programs() {
+	u := p.u
+	if u.pins = u.wantsPrograms(); u.pins == "" {
+		return
+	}
+	ifi := u.line.Interface
+	p.add(
+		netconf.Offloads{Interface: ifi.Name, Index: ifi.Index},
+		netconf.Programs{Interface: ifi.Name, Index: ifi.Index, Directory: u.pins},
+	)
+}
+
+// wantsPrograms returns where the line's programs are to be pinned; empty if it is to have
+// none.
+func (u *uplink) wantsPrograms() string {
+	kind := dataplane.Kind(u.cfg.DataPath)
+	if kind != dataplane.Auto && kind != dataplane.EBPF || !u.line.Exists || u.noPrograms != "" {
+		return ""
+	}
+	return u.s.pinDirectory(u.cfg.Interface)
+}
