@@ -71,10 +71,12 @@ func (e *end) begin(kind dataplane.Kind, peer *end, local4, peer4, local6, peer6
 	e.ns.IP("-6", "address", "add", local6+"/128", "peer", peer6, "dev", "tun0")
 }
 
-func (e *end) line() (ifi net.Interface) {
+func (e *end) line() net.Interface { return e.interfaceCalled("line") }
+
+func (e *end) interfaceCalled(name string) (ifi net.Interface) {
 	e.t.Helper()
 	e.ns.Do(func() {
-		i, err := net.InterfaceByName("line")
+		i, err := net.InterfaceByName(name)
 		if err != nil {
 			e.t.Fatal(err)
 		}

@@ -1,0 +1,200 @@
+package dataplane_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"pppoectl/dataplane"
+	"pppoectl/pppoe"
+	"pppoectl/rawsocket"
+)
+
+// udp returns an IPv4 packet of UDP with a payload, from the near end to the far one.
+func udp(payload []byte) []byte {
+	p := make([]byte, 28, 28+len(payload))
+	p[0], p[8], p[9] = 0x45, 64, 17
+	binary.BigEndian.PutUint16(p[2:], uint16(28+len(payload)))
+	copy(p[12:], []byte{10, 0, 0, 1, 10, 0, 0, 2})
+	binary.BigEndian.PutUint16(p[20:], 9)
+	binary.BigEndian.PutUint16(p[22:], 9999)
+	binary.BigEndian.PutUint16(p[24:], uint16(8+len(payload)))
+	sum := uint32(0)
+	for i := 0; i < 20; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(p[10:], ^uint16(sum))
+	return append(p, payload...) // a UDP checksum of 0: none
+}
+
+// frame returns the frame with a packet of the session that goes to e.
+func (e *end) frame(packet []byte) []byte {
+	f := make([]byte, 22, 22+len(packet))
+	copy(f, e.s.MAC[:])
+	copy(f[6:], e.s.AC[:])
+	binary.BigEndian.PutUint16(f[12:], pppoe.EtherTypeSession)
+	f[14] = 0x11
+	binary.BigEndian.PutUint16(f[16:], e.s.ID)
+	binary.BigEndian.PutUint16(f[18:], uint16(2+len(packet)))
+	binary.BigEndian.PutUint16(f[20:], 0x21)
+	return append(f, packet...)
+}
+
+// raw is a packet socket for all that goes through an interface.
+func (e *end) raw(name string) *packet.Conn {
+	e.t.Helper()
+	var c *packet.Conn
+	e.ns.Do(func() {
+		ifi := e.line()
+		if name != "line" {
+			ifi = e.interfaceCalled(name)
+		}
+		var err error
+		if c, err = rawsocket.Listen(ifi, unix.ETH_P_ALL, []bpf.Instruction{bpf.RetConstant{Val: 1 << 16}}, 16<<20); err != nil {
+			e.t.Fatal(err)
+		}
+	})
+	e.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// send sends frames to the other end, each many times, as fast as that goes.
+func (e *end) send(c *packet.Conn, frames map[string][]byte, times int) {
+	e.t.Helper()
+	for range times {
+		for name, f := range frames {
+			if _, err := c.WriteTo(f, &packet.Addr{HardwareAddr: f[:6]}); err != nil && times == 1 {
+				e.t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// came returns the IPv4 packets to the far end's discard port that came until none does for a while.
+func came(c *packet.Conn) [][]byte {
+	var list [][]byte
+	b := make([]byte, 1<<16)
+	for {
+		c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		n, _, err := c.ReadFrom(b)
+		if err != nil {
+			return list
+		}
+		if n >= 28 && b[0]>>4 == 4 && b[9] == 17 {
+			list = append(list, append([]byte(nil), b[:n]...))
+		}
+	}
+}
+
+// hostile are frames of which none may reach e's device, by why.
+func (e *end) hostile() (counted, ignored map[string][]byte) {
+	whole := func(change func(f []byte)) []byte {
+		f := e.frame(udp(make([]byte, 100)))
+		change(f)
+		return f
+	}
+	length := func(n uint16) []byte { return whole(func(f []byte) { binary.BigEndian.PutUint16(f[18:], n) }) }
+	total := func(n uint16) []byte { return whole(func(f []byte) { binary.BigEndian.PutUint16(f[24:], n) }) }
+	counted = map[string][]byte{
+		"LEN beyond the frame":     length(131),
+		"LEN far beyond":           length(65535),
+		"LEN 0":                    length(0),
+		"LEN 1":                    length(1),
+		"LEN without a header":     length(21),
+		"LEN shorter than IP says": length(129),
+		"IP longer than LEN":       total(129),
+		"IP shorter than a header": total(19),
+		"IPv6 as IPv4":             whole(func(f []byte) { f[22] = 0x65 }),
+		"IPv4 as IPv6":             whole(func(f []byte) { f[21] = 0x57 }),
+		"IPv4 of four words":       whole(func(f []byte) { f[22] = 0x44 }),
+		"IP cut short":             whole(func([]byte) {})[:60],
+	}
+	ignored = map[string][]byte{
+		"other id":       whole(func(f []byte) { f[17]++ }),
+		"other AC":       whole(func(f []byte) { f[11]++ }),
+		"other station":  whole(func(f []byte) { f[5]++ }),
+		"version 2":      whole(func(f []byte) { f[14] = 0x21 }),
+		"a code":         whole(func(f []byte) { f[15] = 0xa7 }),
+		"other protocol": whole(func(f []byte) { f[21] = 0x2b }),
+		"LCP":            whole(func(f []byte) { f[20], f[21] = 0xc0, 0x21 }),
+		"discovery":      whole(func(f []byte) { f[13] = 0x63 }),
+		"no PPPoE":       whole(func(f []byte) { f[12], f[13] = 0x08, 0x00 })[:40],
+	}
+	return counted, ignored
+}
+
+// Nothing reaches the device that is not the session's, is cut short or lies; what
+// would have been the session's is counted.
+func TestHostileFramesDoNotReachTheDevice(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			a, b := newPair(t, dataplane.Portable, kind)
+			line, device := a.raw("line"), b.raw("tun0")
+			counted, ignored := b.hostile()
+			before := b.path.Counters()
+			a.send(line, counted, 1)
+			a.send(line, ignored, 1)
+			if list := came(device); len(list) > 0 {
+				t.Errorf("%d packets came: %x", len(list), list)
+			}
+			if got := b.path.Counters(); int(got.RxDropped-before.RxDropped) < len(counted) {
+				t.Errorf("%d dropped, want %d: %v", got.RxDropped-before.RxDropped, len(counted), b.path.Reasons())
+			}
+			// A flood of all of it, and the path carries on.
+			const times = 5000
+			a.send(line, counted, times)
+			a.send(line, ignored, times)
+			if list := came(device); len(list) > 0 {
+				t.Errorf("%d packets came of a flood: %x", len(list), list[0])
+			}
+			dropped := b.path.Counters().RxDropped - before.RxDropped
+			t.Logf("%d frames, %d counted as dropped: %v", times*(len(counted)+len(ignored)), dropped, b.path.Reasons())
+			if kind == dataplane.EBPF && int(dropped) < times*len(counted) {
+				t.Errorf("%d dropped, want %d", dropped, times*len(counted))
+			}
+			a.ns.Run("ping", "-n", "-c3", "-i0.1", "-W2", "10.0.0.2")
+		})
+	}
+}
+
+// What is odd but right comes through: padding, fragments, options, and a frame of each length.
+func TestOddFramesComeThrough(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			a, b := newPair(t, dataplane.Portable, kind)
+			line, device := a.raw("line"), b.raw("tun0")
+			first, options := udp(make([]byte, 1400)), udp(make([]byte, 8))
+			first[6] |= 0x20 // more fragments
+			options = append(options[:20:20], append([]byte{1, 1, 1, 1}, options[20:]...)...)
+			options[0] = 0x46
+			binary.BigEndian.PutUint16(options[2:], uint16(len(options)))
+			frames := map[string][]byte{
+				"padded to Ethernet's least": append(b.frame(udp([]byte{1})), make([]byte, 9)...),
+				"padded far":                 append(b.frame(udp([]byte{1, 2, 3})), make([]byte, 500)...),
+				"a fragment":                 b.frame(first),
+				"with options":               b.frame(options),
+			}
+			for n := range 60 {
+				frames[fmt.Sprint(n, " octets of payload")] = b.frame(udp(make([]byte, n*24)))
+			}
+			a.send(line, frames, 1)
+			list := came(device)
+			if len(list) != len(frames) {
+				t.Errorf("%d packets came, want %d: %v", len(list), len(frames), b.path.Reasons())
+			}
+			for _, p := range list {
+				if total := int(binary.BigEndian.Uint16(p[2:])); total != len(p) {
+					t.Errorf("%d octets came of a packet of %d", len(p), total)
+				}
+			}
+		})
+	}
+}
