@@ -11,13 +11,14 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Names of the links in a line's directory; of a TUN device's, its index follows.
+// Names of the links in a line's directory; of a TUN device's, its index follows. Programs
+// stand beside them, by their names behind a prefix.
 const (
-	pinStrip    = "strip"
-	pinHandOver = "hand_over"
-	pinSegments = "encapsulate_segment"
-	pinProgram  = "encapsulate" // the program that each TUN device gets
-	pinUpload   = "upload-"
+	pinStrip    = "link-strip"
+	pinHandOver = "link-hand_over"
+	pinSegments = "link-encapsulate_segment"
+	pinUpload   = "link-encapsulate-"
+	pinProgram  = "program-"
 )
 
 // Attach has the programs on the interface of that name and index, pinned in dir, which is
@@ -70,17 +71,19 @@ func attach(dir, name string, index int) error {
 		return err
 	}
 	defer o.Close()
+	renew := pinnedOn(filepath.Join(dir, pinSegments)) != pair.far // the programs know the pair by its index
+	for name, p := range map[string]**ebpf.Program{
+		programsProgStrip: &o.Strip, programsProgHandOver: &o.HandOver,
+		programsProgEncapsulate: &o.Encapsulate, programsProgEncapsulateSegment: &o.EncapsulateSegment,
+	} {
+		if err := keep(filepath.Join(dir, pinProgram+name), p, renew); err != nil {
+			return err
+		}
+	}
 	if pair.far != 0 {
 		if err := ensureTCX(filepath.Join(dir, pinSegments), pair.far, o.EncapsulateSegment, ebpf.AttachTCXIngress); err != nil {
 			return err
 		}
-	}
-	program := filepath.Join(dir, pinProgram)
-	if err := os.Remove(program); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := o.Encapsulate.Pin(program); err != nil {
-		return err
 	}
 	// What strip has stripped must not come into the machine by the line.
 	if err := ensureTCX(filepath.Join(dir, pinHandOver), index, o.HandOver, ebpf.AttachTCXIngress); err != nil {
@@ -89,6 +92,31 @@ func attach(dir, name string, index int) error {
 	return ensureLink(filepath.Join(dir, pinStrip), index, o.Strip, func() (link.Link, error) {
 		return link.AttachXDP(link.XDPOptions{Program: o.Strip, Interface: index, Flags: link.XDPDriverMode})
 	})
+}
+
+// keep puts the program that is pinned in p's place if both are the same, else p in its.
+func keep(pin string, p **ebpf.Program, renew bool) error {
+	if old, err := ebpf.LoadPinnedProgram(pin, nil); err == nil && !renew && tagOf(old) == tagOf(*p) {
+		(*p).Close()
+		*p = old
+		return nil
+	} else if err == nil {
+		old.Close()
+	}
+	if err := unpin(pin); err != nil {
+		return err
+	}
+	return (*p).Pin(pin)
+}
+
+// tagOf returns what the kernel makes of a program's instructions; empty if it is not to
+// be known.
+func tagOf(p *ebpf.Program) string {
+	info, err := p.Info()
+	if err != nil {
+		return ""
+	}
+	return info.Tag
 }
 
 // Detach takes the programs that are pinned in dir off, and all that belongs to them. It is
@@ -133,7 +161,11 @@ func ensureLink(pin string, device int, program *ebpf.Program, attach func() (li
 		if err != nil {
 			return err
 		}
-		return errors.Join(l.Update(program), l.Close())
+		defer l.Close()
+		if has(l, program) {
+			return nil
+		}
+		return l.Update(program)
 	}
 	if err := unpin(pin); err != nil {
 		return err
@@ -146,6 +178,17 @@ func ensureLink(pin string, device int, program *ebpf.Program, attach func() (li
 		return errors.Join(err, l.Close())
 	}
 	return l.Close()
+}
+
+// has reports whether a link has that very program.
+func has(l link.Link, program *ebpf.Program) bool {
+	info, err := program.Info()
+	if err != nil {
+		return false
+	}
+	id, known := info.ID()
+	now, err := l.Info()
+	return err == nil && known && now.Program == id
 }
 
 // pinnedOn returns the index of the device that a pinned link is on; 0 if there is none.

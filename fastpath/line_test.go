@@ -93,7 +93,7 @@ func (l *line) state() string {
 // xdpLink is the identity of the link at the line's XDP hook.
 func (l *line) xdpLink() link.ID {
 	l.t.Helper()
-	x, err := link.LoadPinnedLink(filepath.Join(l.pins, "strip"), nil)
+	x, err := link.LoadPinnedLink(filepath.Join(l.pins, "link-strip"), nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}

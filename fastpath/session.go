@@ -134,7 +134,7 @@ func (s *Session) begin() error {
 	if err := errors.Join(s.maps.Sessions.Put(s.key, s.value), s.maps.Devices.Put(s.device, s.key)); err != nil {
 		return err
 	}
-	program, err := ebpf.LoadPinnedProgram(filepath.Join(s.dir, pinProgram), nil)
+	program, err := ebpf.LoadPinnedProgram(filepath.Join(s.dir, pinProgram+programsProgEncapsulate), nil)
 	if err != nil {
 		return err
 	}

@@ -134,21 +134,37 @@ func checkPing(t *testing.T, s *site) {
 
 // checkMSS puts a LAN behind the host and looks at the SYNs of both directions.
 func checkMSS(t *testing.T, s *site) {
-	lan := labnet.New(t)
+	lan := s.lanThatDials()
+	line, inside := newCapture(t, s.line, "ac0"), newCapture(t, lan, "eth0")
+	checkSYNs(t, s, line, inside)
+}
+
+// lanThatDials makes a LAN behind the host, from which somebody dials the AC time and again
+// until the test ends.
+func (s *site) lanThatDials() *labnet.Namespace {
+	s.t.Helper()
+	lan := labnet.New(s.t)
 	labnet.Veth(s.host, "eth0", lan, "eth0")
 	s.host.IP("address", "add", "192.168.77.1/24", "dev", "eth0")
 	s.host.IP("link", "set", "eth0", "up")
 	s.host.Run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-	line, inside := newCapture(t, s.line, "ac0"), newCapture(t, lan, "eth0")
 	lan.IP("address", "add", "192.168.77.2/24", "dev", "eth0")
 	lan.IP("link", "set", "eth0", "up")
 	lan.IP("route", "add", "default", "via", "192.168.77.1")
 	dial := lan.Command("bash", "-c", "while :; do (exec 3<>/dev/tcp/198.51.100.1/9) 2>/dev/null; sleep 0.2; done")
 	if err := dial.Start(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	defer dial.Wait()
-	defer dial.Process.Kill()
+	s.t.Cleanup(func() {
+		dial.Process.Kill()
+		dial.Wait()
+	})
+	return lan
+}
+
+// checkSYNs looks at the SYNs of both directions on the line and inside.
+func checkSYNs(t *testing.T, s *site, line, inside *capture) {
+	t.Helper()
 	out := synMSS(t, s, "a SYN from the LAN on the line", line, "192.168.77.2")
 	in := synMSS(t, s, "a SYN from the AC in the LAN", inside, "203.0.113.1")
 	sent := synMSS(t, s, "a SYN from the LAN in the LAN", inside, "192.168.77.2")

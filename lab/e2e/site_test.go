@@ -355,6 +355,12 @@ func (s *site) system() string {
 	} {
 		fmt.Fprintf(&b, "ip %s\n%s", args, s.host.IP(strings.Fields(args)...))
 	}
+	features, err := s.host.Command("ethtool", "-k", "eth1").CombinedOutput()
+	fmt.Fprintf(&b, "ethtool -k eth1: %v\n%s", err, features)
+	filepath.WalkDir(s.path("bpf"), func(path string, _ os.DirEntry, _ error) error {
+		fmt.Fprintln(&b, path)
+		return nil
+	})
 	return b.String()
 }
 

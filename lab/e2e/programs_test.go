@@ -1,0 +1,249 @@
+package lab_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+
+	"pppoectl/control"
+)
+
+// withPath is a configuration whose uplinks all have a data path.
+func withPath(text, path string) string {
+	return strings.ReplaceAll(text, "    username:", "    data-path: "+path+"\n    username:")
+}
+
+func dataPathIs(kind, note string) func(control.Uplink) bool {
+	return func(u control.Uplink) bool {
+		return u.DataPath != nil && u.DataPath.Kind == kind && strings.Contains(u.DataPath.Note, note) && (note != "" || u.DataPath.Note == "")
+	}
+}
+
+// Each path carries both families to the real AC, with the whole MTU, and lowers the MSS of
+// SYNs in both directions.
+func TestEachDataPathOnTheRealAC(t *testing.T) {
+	r := newRouter(t)
+	before := r.settled()
+	r.concentrator()
+	r.configure(withPath(routing, "ebpf"))
+	r.run()
+	r.up(20*time.Second, both...)
+	lan := r.lanThatDials()
+	r.address(0, "2001:db8:100::/64", 10*time.Second)
+	for _, kind := range []string{"ebpf", "offload", "portable"} {
+		r.configure(withPath(routing, kind))
+		if kind != "ebpf" {
+			r.must(0, "reload")
+		}
+		for _, name := range both {
+			r.await(name, 5*time.Second, "data path "+kind, dataPathIs(kind, ""))
+		}
+		r.part(kind, func() {
+			was := map[string]control.Uplink{"bizf": r.uplink("bizf"), "bizf6": r.uplink("bizf6")}
+			r.ping(3*time.Second, "-M", "do", "-s", "1426", behindAC)
+			r.ping(3*time.Second, "-M", "do", "-s", "1406", inside6)
+			for _, name := range both {
+				if now := r.uplink(name); now.Rx.Bytes < was[name].Rx.Bytes+1454 || now.Tx.Bytes < was[name].Tx.Bytes+1454 {
+					t.Errorf("%s has counted rx %+v tx %+v, before the ping %+v %+v", name, now.Rx, now.Tx, was[name].Rx, was[name].Tx)
+				}
+			}
+			checkSYNs(t, r.site, newCapture(t, r.line, "ac0"), newCapture(t, lan, "eth0"))
+			checkMSS6(t, r)
+		})
+	}
+	r.must(0, "stop")
+	r.host.IP("link", "delete", "eth0")
+	r.restored(before, "each path and stop")
+}
+
+// What the kernel has carried is in the status, also after a restart, though the TUN
+// device's own counters do not see it.
+func TestTrafficInTheKernelIsCounted(t *testing.T) {
+	r := newRouter(t)
+	r.concentrator()
+	r.configure(everything)
+	d := r.run()
+	r.up(20*time.Second, both...)
+	r.await("bizf", time.Second, "in the kernel", dataPathIs("ebpf", ""))
+	const octets = 4 << 20
+	transfer := func(args ...string) {
+		args = append([]string{"-c", behindAC, "-n", strconv.Itoa(octets)}, args...)
+		if out, err := r.host.Command("iperf3", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	was := r.uplink("bizf")
+	transfer()
+	transfer("-R")
+	now := r.uplink("bizf")
+	if now.Rx.Bytes-was.Rx.Bytes < octets || now.Tx.Bytes-was.Tx.Bytes < octets || now.Rx.Packets-was.Rx.Packets < octets/1454 || now.Tx.Packets-was.Tx.Packets < octets/1454 {
+		t.Errorf("rx %+v tx %+v, before %+v %+v", now.Rx, now.Tx, was.Rx, was.Tx)
+	}
+	if n := now.Rx.Bytes - was.Rx.Bytes; n > octets*5/4 {
+		t.Errorf("%d octets received, of %d and acknowledgements", n, octets)
+	}
+	if text := r.host.Run("cat", "/sys/class/net/bizf/statistics/tx_bytes"); len(text) > 6 {
+		t.Errorf("the device has seen %s itself: this is not the path in the kernel", text)
+	}
+	d.end(os.Kill)
+	transfer() // without us
+	r.run()
+	r.await("bizf", 5*time.Second, "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed == 1 })
+	if again := r.uplink("bizf"); again.Tx.Bytes < now.Tx.Bytes+octets || again.Tx.Bytes > now.Tx.Bytes+octets*5/4 {
+		t.Errorf("sent %+v, before the restart %+v, and %d octets meanwhile", again.Tx, now.Tx, octets)
+	}
+	r.must(0, "stop")
+}
+
+// Where the kernel's programs cannot be, the next path is taken, and the status says why.
+func TestDataPathFallsBack(t *testing.T) {
+	r := newRouter(t)
+	before := r.settled()
+	r.concentrator()
+	carries := func(note string) {
+		t.Helper()
+		r.up(20*time.Second, both...)
+		for _, name := range both {
+			r.await(name, time.Second, "falls back: "+note, dataPathIs("offload", note))
+		}
+		r.ping(3*time.Second, behindAC)
+		r.ping(3*time.Second, inside6)
+		t.Log(r.uplink("bizf").DataPath.Note)
+		r.must(0, "stop")
+	}
+	r.configure(strings.Replace(everything, "bpf-dir: DIR/bpf/pppoectl", "bpf-dir: DIR/elsewhere", 1))
+	r.run()
+	carries("DIR/elsewhere/"[3:])
+
+	r.configure(everything)
+	r.part("no CAP_BPF", func() {
+		r.startWith("setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin")
+		carries("no right to load BPF programs: it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")
+	})
+	r.part("another program's XDP", func() {
+		end := r.occupyXDP()
+		r.run()
+		carries("another program's XDP is on eth1 (other, id ")
+		end()
+	})
+	r.part("a bridge", func() {
+		mac := strings.TrimSpace(r.host.Run("cat", "/sys/class/net/eth1/address"))
+		r.host.IP("link", "add", "br1", "address", mac, "type", "bridge", "forward_delay", "0")
+		r.host.IP("link", "set", "eth1", "master", "br1")
+		r.host.IP("link", "set", "br1", "up")
+		r.configure(strings.ReplaceAll(everything, "interface: eth1", "interface: br1"))
+		r.run()
+		carries("br1 has no native XDP")
+		r.host.IP("link", "delete", "br1")
+	})
+	r.configure(everything)
+	r.run()
+	r.up(20*time.Second, both...)
+	r.await("bizf", time.Second, "in the kernel now", dataPathIs("ebpf", ""))
+	r.must(0, "stop")
+	r.restored(before, "each way to fall back")
+}
+
+// startWith starts the daemon by way of another command.
+func (s *site) startWith(command ...string) {
+	s.t.Helper()
+	args := append(command[1:], program, "-c", s.file, "run")
+	cmd := s.host.Command(command[0], args...)
+	log, err := os.OpenFile(s.path("daemon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(done)
+	}()
+	s.t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-done
+	})
+	s.eventually(5*time.Second, "the daemon answers", func() error {
+		_, err := s.client.Status(s.t.Context())
+		return err
+	})
+}
+
+// occupyXDP has another program at the line's XDP hook until end is called.
+func (s *site) occupyXDP() (end func()) {
+	s.t.Helper()
+	index, err := strconv.Atoi(strings.TrimSpace(s.host.Run("cat", "/sys/class/net/eth1/ifindex")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.host.Do(func() {
+		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "other", Type: ebpf.XDP, License: "GPL", Instructions: asm.Instructions{
+			asm.Mov.Imm(asm.R0, 2), asm.Return(), // XDP_PASS
+		}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		x, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: index})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		end = func() {
+			if err := errors.Join(x.Close(), p.Close()); err != nil {
+				s.t.Error(err)
+			}
+		}
+	})
+	return end
+}
+
+// A queueing discipline that the user gives the device is respected, as long as it is there.
+func TestUsersQueueIsRespected(t *testing.T) {
+	r := newRouter(t)
+	r.concentrator()
+	r.configure(everything)
+	r.run()
+	r.up(20*time.Second, both...)
+	r.await("bizf", time.Second, "in the kernel", dataPathIs("ebpf", ""))
+	queued := func() int {
+		var packets int
+		out := r.host.Run("tc", "-s", "qdisc", "show", "dev", "bizf", "root")
+		if _, after, ok := strings.Cut(out, " bytes "); ok {
+			fmt.Sscan(after, &packets)
+		}
+		return packets
+	}
+	r.host.Run("tc", "qdisc", "add", "dev", "bizf", "root", "handle", "1:", "pfifo", "limit", "100")
+	r.await("bizf", 2*time.Second, "the queue is respected", dataPathIs("ebpf", "upload by offload, for the sake of the pfifo queue on the device"))
+	r.await("bizf6", time.Second, "the other's is not concerned", dataPathIs("ebpf", ""))
+	r.ping(3*time.Second, behindAC)
+	if n := queued(); n == 0 {
+		t.Error("the ping has not gone through the queue")
+	}
+	if n := r.uplink("bizf").DataPath.Reasons["tx_user_space"]; n == 0 {
+		t.Error("that it has gone another way is not counted")
+	}
+	stream := exec.Command("ip", "netns", "exec", r.host.Name, "iperf3", "-c", behindAC, "-t", "4")
+	if err := stream.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // of traffic
+	r.host.Run("tc", "qdisc", "delete", "dev", "bizf", "root")
+	r.await("bizf", 2*time.Second, "all of it in the kernel again", dataPathIs("ebpf", ""))
+	if err := stream.Wait(); err != nil {
+		t.Errorf("the connection: %v", err)
+	}
+	r.must(0, "stop")
+}
