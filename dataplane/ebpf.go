@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"pppoectl/fastpath"
+	"pppoectl/tun"
 )
 
 // ErrNoPrograms is matched when the line has no programs that could carry a session.
@@ -47,9 +48,7 @@ func NewEBPF(s Session, device Device) (Path, error) {
 		return nil, errors.Join(err, beside.Close())
 	}
 	p := &inKernel{beside: beside, session: kernel, without: note}
-	if !kernel.Adopted() {
-		p.base, _ = kernel.Traffic()
-	}
+	p.base, _ = kernel.Traffic()
 	if p.queue, err = watchQueue(ifi.Index, p.queueChanged); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -102,12 +101,31 @@ func (p *inKernel) traffic() fastpath.Traffic {
 	return p.last
 }
 
-func (p *inKernel) Counters() Counters {
-	t := p.traffic()
-	return p.beside.Counters().Add(Counters{
+func (p *inKernel) Counters() Counters { return p.beside.Counters().Add(counted(p.traffic())) }
+
+func counted(t fastpath.Traffic) Counters {
+	return Counters{
 		RxPackets: t.RxPackets, RxBytes: t.RxBytes, RxDropped: t.RxClosed + t.RxLength,
 		TxPackets: t.TxPackets, TxBytes: t.TxBytes, TxDropped: t.TxClosed + t.TxMTU + t.TxFailed,
-	})
+	}
+}
+
+// Carried counts what has gone through a TUN device since it was made: by whoever had it
+// open, and by programs that are pinned in a directory. Drops are not among it.
+func Carried(device, pins string) (Counters, error) {
+	c, err := tun.Count(device)
+	if err != nil {
+		return Counters{}, err
+	}
+	all := Counters{RxPackets: c.ReceivedPackets, RxBytes: c.ReceivedBytes, TxPackets: c.SentPackets, TxBytes: c.SentBytes}
+	if ifi, err := net.InterfaceByName(device); err == nil && pins != "" {
+		if t, err := fastpath.Carried(pins, ifi.Index); err == nil {
+			kernel := counted(t)
+			kernel.RxDropped, kernel.TxDropped = 0, 0
+			all = all.Add(kernel)
+		}
+	}
+	return all, nil
 }
 
 func (p *inKernel) Reasons() map[string]uint64 {

@@ -147,8 +147,9 @@ func TestProgramsFollowAnInterfaceThatIsMadeAgain(t *testing.T) {
 	l.detach()
 }
 
-// A session stays in the kernel when who has begun it leaves, and is known to the next.
-func TestSessionIsAdopted(t *testing.T) {
+// A session stays in the kernel when who has begun it leaves, with the families that were
+// open, until it is ended or forgotten.
+func TestSessionStaysInTheKernel(t *testing.T) {
 	l := newLine(t)
 	if err := l.attach("line"); err != nil {
 		t.Fatal(err)
@@ -164,42 +165,46 @@ func TestSessionIsAdopted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := fastpath.Parameters{ID: 0x18fa, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: ifi.Index}
-		for i, adopted := range []bool{false, true, true} {
-			s, err := fastpath.Begin(l.pins, p)
+		open := func() bool {
+			m, err := ebpf.LoadPinnedMap(filepath.Join(l.pins, "sessions"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Adopted() != adopted {
-				t.Errorf("the %d. time: adopted %v", i+1, s.Adopted())
-			}
-			if err := s.Pass(true, true); err != nil {
-				t.Error(err)
-			}
-			if i < 2 {
-				s.Leave()
-			} else if err := s.End(); err != nil {
-				t.Error(err)
-			}
+			defer m.Close()
+			var k [8]byte
+			var v [16]byte
+			return m.Iterate().Next(&k, &v) && v[12] == 3
 		}
-		s, err := fastpath.Begin(l.pins, p)
-		if err != nil {
-			t.Fatal(err)
+		begin := func() *fastpath.Session {
+			s, err := fastpath.Begin(l.pins, fastpath.Parameters{ID: 0x18fa, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: ifi.Index})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
 		}
-		if s.Adopted() {
-			t.Error("a session that has ended is known")
+		s := begin()
+		if open() {
+			t.Error("a new session is open")
+		}
+		if err := s.Pass(true, true); err != nil || !open() {
+			t.Errorf("it does not open: %v", err)
 		}
 		s.Leave()
-		if err := fastpath.Forget(l.pins, ifi.Index); err != nil {
-			t.Error(err)
+		if s = begin(); !open() {
+			t.Error("it is not gone on with")
 		}
-		if s, err = fastpath.Begin(l.pins, p); err != nil {
-			t.Fatal(err)
+		if err := s.End(); err != nil || open() {
+			t.Errorf("it does not end: %v", err)
 		}
-		if s.Adopted() {
-			t.Error("a session that was forgotten is known")
+		s = begin()
+		if err := s.Pass(true, true); err != nil || !open() {
+			t.Errorf("it does not open: %v", err)
 		}
-		if err := s.End(); err != nil {
+		s.Leave()
+		if err := fastpath.Forget(l.pins, ifi.Index); err != nil || open() {
+			t.Errorf("it is not forgotten: %v", err)
+		}
+		if err := begin().End(); err != nil {
 			t.Error(err)
 		}
 	})

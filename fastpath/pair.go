@@ -24,7 +24,7 @@ func pairAlias(name string) string { return "pppoectl segments for " + name }
 // ensurePair makes the pair of the interface of that name and index, or finds it.
 func ensurePair(name string, index int) (pairOf, error) {
 	near, far := pairNames(index)
-	if l, err := netlink.LinkByName(near); err == nil && l.Attrs().Alias != pairAlias(name) {
+	if l, err := netlink.LinkByName(near); err == nil && !isPair(l) {
 		return pairOf{}, fmt.Errorf("%s exists and is not ours", near)
 	} else if err != nil {
 		attrs := netlink.NewLinkAttrs()
@@ -71,11 +71,18 @@ func setUpPair(name, near, far string) (pairOf, error) {
 	return pairOf{indices[0], indices[1]}, nil
 }
 
+// isPair reports whether an interface with a pair's name is of one. Without an alias it is one
+// that we had not finished making.
+func isPair(l netlink.Link) bool {
+	a := l.Attrs().Alias
+	return l.Type() == "veth" && (a == "" || strings.HasPrefix(a, pairAlias("")))
+}
+
 // removePair removes the pair of the interface with an index, if it is ours.
 func removePair(index int) error {
 	near, _ := pairNames(index)
 	l, err := netlink.LinkByName(near)
-	if err != nil || !strings.HasPrefix(l.Attrs().Alias, pairAlias("")) {
+	if err != nil || !isPair(l) {
 		return nil
 	}
 	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {

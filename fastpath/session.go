@@ -90,10 +90,9 @@ type Parameters struct {
 
 // Session is one that the programs carry. It is safe for concurrent use.
 type Session struct {
-	dir     string
-	device  uint32
-	key     key
-	adopted bool
+	dir    string
+	device uint32
+	key    key
 
 	mu    sync.Mutex
 	value value
@@ -126,7 +125,7 @@ func Begin(dir string, p Parameters) (*Session, error) {
 func (s *Session) begin() error {
 	var there value
 	if s.maps.Sessions.Lookup(s.key, &there) == nil && there.Device == s.device {
-		s.value.Flags, s.adopted = there.Flags, true
+		s.value.Flags = there.Flags
 	}
 	if err := s.maps.Traffic.Update(s.device, make([]Traffic, ebpf.MustPossibleCPU()), ebpf.UpdateNoExist); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 		return err
@@ -145,9 +144,6 @@ func (s *Session) begin() error {
 func (s *Session) pin() string {
 	return filepath.Join(s.dir, fmt.Sprint(pinUpload, s.device))
 }
-
-// Adopted reports whether the programs had the session already.
-func (s *Session) Adopted() bool { return s.adopted }
 
 // Pass says which families may flow.
 func (s *Session) Pass(ipv4, ipv6 bool) error {
@@ -178,15 +174,29 @@ func (s *Session) set(flags map[uint32]bool) error {
 func (s *Session) Traffic() (Traffic, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var each []Traffic
+	return trafficIn(s.maps.Traffic, s.device)
+}
+
+func trafficIn(m *ebpf.Map, device uint32) (Traffic, error) {
+	var each []Traffic // one a processor
 	var sum Traffic
-	if err := s.maps.Traffic.Lookup(s.device, &each); err != nil {
+	if err := m.Lookup(device, &each); err != nil {
 		return sum, err
 	}
 	for _, t := range each {
 		sum.add(t)
 	}
 	return sum, nil
+}
+
+// Carried returns what programs of an earlier run have carried for a TUN device.
+func Carried(dir string, device int) (Traffic, error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, programsMapTraffic), nil)
+	if err != nil {
+		return Traffic{}, err
+	}
+	defer m.Close()
+	return trafficIn(m, uint32(device))
 }
 
 // Strangers returns how many session frames on the line were of no session here.

@@ -92,7 +92,7 @@ func (u *uplink) takeOver(v state.Session) {
 	info := u.machine.Info()
 	u.hist.echo = info.Echo // those are told of already
 	u.addrs = addresses{mtu: info.MTU, ipv4: info.IPv4, ipv6: info.IPv6}
-	if c, err := u.s.env.Carried(v.Device); err == nil {
+	if c, err := u.s.env.Carried(v.Device, u.s.pinDirectory(v.Interface)); err == nil {
 		u.traffic = c
 	}
 	u.traffic.RxDropped, u.traffic.TxDropped = v.Dropped[0], v.Dropped[1]

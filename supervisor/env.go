@@ -85,8 +85,8 @@ type Environment struct {
 	// ForgetSession has a line's programs, pinned in a directory, carry no session of a TUN
 	// device any more.
 	ForgetSession func(pins, device string) error
-	// Carried counts what has gone through a TUN device since it was made.
-	Carried func(device string) (dataplane.Counters, error)
+	// Carried counts what has gone through a TUN device since it was made; see [dataplane.Carried].
+	Carried func(device, pins string) (dataplane.Counters, error)
 	// OpenDHCP opens a DHCPv6 client's socket at a link-local address of a device.
 	OpenDHCP func(device string, local netip.Addr) (Datagrams, error)
 	// OpenRouters opens a socket for router discovery on a device.
@@ -127,12 +127,7 @@ func Real(w *line.Watcher) Environment {
 		},
 		NewPath:       dataplane.Open,
 		ForgetSession: dataplane.Forget,
-		Carried: func(device string) (dataplane.Counters, error) {
-			c, err := tun.Count(device)
-			return dataplane.Counters{
-				RxPackets: c.ReceivedPackets, RxBytes: c.ReceivedBytes, TxPackets: c.SentPackets, TxBytes: c.SentBytes,
-			}, err
-		},
+		Carried:       dataplane.Carried,
 		OpenDHCP: func(device string, local netip.Addr) (Datagrams, error) {
 			d, err := linklocal.OpenDHCP(device, local)
 			if err != nil {

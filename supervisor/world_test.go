@@ -80,7 +80,9 @@ func newWorld(t *testing.T, dir string) *world {
 		NewPath: func(_ dataplane.Kind, s dataplane.Session, d dataplane.Device) (dataplane.Path, string, error) {
 			return k.newPath(s, d.(device).name), "", nil
 		},
-		Carried:     func(string) (dataplane.Counters, error) { return dataplane.Counters{}, errors.New("no such device") },
+		Carried: func(string, string) (dataplane.Counters, error) {
+			return dataplane.Counters{}, errors.New("no such device")
+		},
 		OpenRouters: func(string) (supervisor.Routers, error) { return k.openRouters(), nil },
 		OpenDHCP:    func(name string, local netip.Addr) (supervisor.Datagrams, error) { return x.openDHCP(k, name, local) },
 	}
