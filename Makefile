@@ -1,5 +1,5 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build demo lab-demo lab-systemd test unit bench sessions fuzz install clean
+.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench sessions fuzz install clean
 
 all: build
 
@@ -9,9 +9,18 @@ build:
 # Everything: installs what it needs from Debian, then all tests, the lab's real peers included.
 test:
 	lab/install
+	$(MAKE) generated
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go test -race -count=1 -timeout 14m ./... # count: lab/e2e and demo build programs that the cache knows nothing of
+
+# The programs in the kernel, from C: Debian's clang-14 and libbpf-dev (lab/install). What comes out is committed.
+generate:
+	go generate ./fastpath
+
+# What is committed is what comes out.
+generated: generate
+	git diff --exit-code --stat -- fastpath
 
 # Without the lab's real peers, which lab/e2e is; nothing needs to be installed. As root it makes namespaces, else it skips that.
 unit:

@@ -79,7 +79,9 @@ func (s *site) join(n int, kind string) error {
 			return err
 		}
 		if gro == "on" { // polled by a thread of its own, as veth's NAPI is not by itself
-			os.WriteFile("/sys/class/net/"+line+"/threaded", []byte("1"), 0o644)
+			if err := run("ip", in(ns, "sh", "-c", "echo 1 > /sys/class/net/"+line+"/threaded")...); err != nil {
+				return err
+			}
 		}
 	}
 	plain := strings.HasPrefix(kind, "plain")
