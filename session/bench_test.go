@@ -60,7 +60,9 @@ func BenchmarkForward(b *testing.B) {
 	f := pppoe.Frame{Dst: acMAC, Src: hostMAC, EtherType: pppoe.EtherTypeSession, Payload: p.AppendTo(nil)}
 	b.ReportAllocs()
 	for b.Loop() {
-		l.ac.Step(l.now, &f)
+		if out := l.ac.Step(l.now, &f); len(out.Packets) != 1 {
+			b.Fatal("not forwarded")
+		}
 	}
 }
 
