@@ -41,13 +41,17 @@ func draw(file string, f figures) error {
 		return err
 	}
 	const pad = 5 * vg.Millimeter
-	tiles := vgdraw.Tiles{Rows: 2, Cols: 2, PadTop: pad, PadBottom: pad, PadLeft: pad, PadRight: pad, PadX: pad, PadY: pad}
+	tiles := vgdraw.Tiles{Rows: 2, Cols: 2, PadTop: pad, PadBottom: 2 * pad, PadLeft: pad, PadRight: pad, PadX: pad, PadY: pad}
 	panels := [][]*plot.Plot{{time, memory}, {idle, tcp}}
-	for i, places := range plot.Align(panels, tiles, vgdraw.New(canvas)) {
+	page := vgdraw.New(canvas)
+	for i, places := range plot.Align(panels, tiles, page) {
 		for j, place := range places {
 			panels[i][j].Draw(place)
 		}
 	}
+	words := time.X.Label.TextStyle
+	words.XAlign = vgdraw.XCenter
+	page.FillText(words, vg.Point{X: width / 2, Y: pad / 2}, "pppoectl and fletsim on one machine: "+f.Machine.String())
 	out, err := os.Create(file)
 	if err != nil {
 		return err
