@@ -1,5 +1,5 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench sessions fuzz install clean
+.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench bench-sessions bench-go sessions fuzz install clean
 
 all: build
 
@@ -45,6 +45,16 @@ lab-systemd:
 bench:
 	lab/install
 	go run ./lab/bench $(BENCH)
+
+# What 1, 10, 100 and 1,000 sessions of one daemon cost: three minutes. Root. docs/sessions.svg is made by
+# make bench-sessions BENCH="-plot docs/sessions.svg".
+bench-sessions:
+	lab/install
+	go run ./lab/benchsessions $(BENCH)
+
+# What codecs and machines cost: time and allocations.
+bench-go:
+	go test -run '^$$' -bench . -benchmem ./pppoe ./ppp ./lcp ./auth ./ipcp ./ipv6cp ./dhcpv6 ./session ./dataplane ./state
 
 # A thousand sessions of one daemon to one fletsim, in a minute. Root.
 sessions:

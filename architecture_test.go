@@ -46,6 +46,9 @@ var below = map[string]string{
 	"lab/captures": "",
 	"lab/e2e":      "",
 	"lab/bench":    "dataplane fastpath pppoe tun",
+
+	"lab/benchsessions": "control netspace",
+
 	"fuzz":         "",
 	"demo":         "concentrator control flets netspace simulator state",
 	"cmd/pppoectl": "cause configs control demo history hooks line netconf pppoe state supervisor tun",
@@ -88,12 +91,13 @@ func TestProtocolCoreKnowsNoWorld(t *testing.T) {
 	}
 }
 
-// Viper is the loader's affair, and gopacket the tests'.
+// Viper is the loader's affair, gopacket the tests', and what draws plots a benchmark's.
 func TestLibrariesStayInTheirRooms(t *testing.T) {
 	home := map[string]string{
 		"github.com/spf13/viper":     "configs",
 		"github.com/google/gopacket": "lab/captures",
 		"github.com/spf13/cobra":     "cmd/pppoectl cmd/fletsim",
+		"gonum.org/v1/plot":          "lab/benchsessions",
 	}
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {

@@ -107,7 +107,7 @@ func (s sent) server() []byte {
 
 // link is a client on a link with servers that say what a test tells them to.
 type link struct {
-	t      *testing.T
+	t      testing.TB
 	c      *dhcpv6.Client
 	duid   []byte // the client's
 	now    time.Duration
@@ -116,7 +116,7 @@ type link struct {
 	events []dhcpv6.Event
 }
 
-func newLink(t *testing.T, changes ...func(*dhcpv6.Config)) *link {
+func newLink(t testing.TB, changes ...func(*dhcpv6.Config)) *link {
 	t.Helper()
 	cfg := dhcpv6.Config{DUID: duid, IAID: iaid}
 	for _, change := range changes {

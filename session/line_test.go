@@ -26,7 +26,7 @@ var (
 // line is a session and an access concentrator with a virtual clock and a wire
 // between them.
 type line struct {
-	t      *testing.T
+	t      testing.TB
 	now    time.Duration
 	m      *session.Machine
 	ac     *concentrator.AC
@@ -43,7 +43,7 @@ type line struct {
 	data   uint64                   // data packets received so far
 }
 
-func newLine(t *testing.T, change func(*session.Config, *concentrator.Config)) *line {
+func newLine(t testing.TB, change func(*session.Config, *concentrator.Config)) *line {
 	cfg := session.Config{
 		MAC: hostMAC, MTU: 1454, Username: "user@bizf.example.jp", Password: "secret4",
 		Auth:     []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP},

@@ -122,8 +122,7 @@ func (s *step) linkOutput(out lcp.Output) {
 		}
 	}
 	// The AC has ended the link: it waits for nothing more from us.
-	var t *ppp.TerminatedError
-	if errors.As(out.Err, &t) && s.v.Phase != Down {
+	if _, ok := errors.AsType[*ppp.TerminatedError](out.Err); ok && s.v.Phase != Down {
 		s.end()
 		return
 	}
