@@ -1,6 +1,9 @@
 package dataplane
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Open opens the path of a kind for a session; of [Auto] the fastest that works here, and
 // note says why it is not a faster one.
@@ -25,28 +28,21 @@ func Open(kind Kind, s Session, device Device) (path Path, note string, err erro
 		}
 		s.NoPrograms = err.Error()
 	}
-	path, note, err = openBeside(s, device)
+	var notes []string
 	if s.NoPrograms != "" {
-		note = join(fmt.Sprintf("no %s: %s", EBPF, s.NoPrograms), note)
+		notes = append(notes, fmt.Sprintf("no %s: %s", EBPF, s.NoPrograms))
 	}
-	return path, note, err
+	if path, err = NewOffloaded(s, device); err != nil {
+		notes = append(notes, fmt.Sprintf("no %s: %v", Offload, err))
+		path, err = NewPortable(s, device)
+	}
+	return path, strings.Join(notes, "; "), err
 }
 
 // openBeside opens the fastest path in user space.
-func openBeside(s Session, device Device) (Path, string, error) {
-	path, err := NewOffloaded(s, device)
-	if err == nil {
-		return path, "", nil
+func openBeside(s Session, device Device) (Path, error) {
+	if path, err := NewOffloaded(s, device); err == nil {
+		return path, nil
 	}
-	note := fmt.Sprintf("no %s: %v", Offload, err)
-	path, err = NewPortable(s, device)
-	return path, note, err
-}
-
-// join joins two notes.
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
+	return NewPortable(s, device)
 }

@@ -14,19 +14,23 @@ import (
 var ErrNoPrograms = errors.New("no programs on the line")
 
 // inKernel is the path by programs in the kernel. A path in user space stands beside it, for
-// what they do not take.
+// what they do not take: a small one, as long as that is next to nothing.
 type inKernel struct {
-	beside  Path
-	session *fastpath.Session
-	base    fastpath.Traffic // what the TUN device had carried before
+	parameters Session
+	device     Device
+	session    *fastpath.Session
+	base       fastpath.Traffic // what the TUN device had carried before
+	queue      *queueWatch
+	failed     chan error
 
-	without string // why there is no faster path beside
-	queue   *queueWatch
-
-	mu     sync.Mutex
-	last   fastpath.Traffic // what was last read of the kernel
-	upload string           // why that goes another way; empty if it does not
-	closed bool
+	mu         sync.Mutex
+	beside     Path
+	left       chan struct{} // closed when another takes its place
+	before     Counters      // of those that were there before it
+	ipv4, ipv6 bool
+	last       fastpath.Traffic // what was last read of the kernel
+	upload     string           // why that goes another way; empty if it does not
+	closed     bool
 }
 
 // NewEBPF returns the path in the kernel of a session whose line has programs, see
@@ -39,20 +43,51 @@ func NewEBPF(s Session, device Device) (Path, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TUN device %s: %w", s.Device, err)
 	}
-	beside, note, err := openBeside(s, device)
-	if err != nil {
+	p := &inKernel{parameters: s, device: device, failed: make(chan error, 1)}
+	if err := p.standBeside(NewPortable); err != nil {
 		return nil, err
 	}
-	kernel, err := fastpath.Begin(s.Programs, fastpath.Parameters{ID: s.ID, AC: s.AC, MAC: s.MAC, MTU: s.MTU, Device: ifi.Index})
+	p.session, err = fastpath.Begin(s.Programs, fastpath.Parameters{ID: s.ID, AC: s.AC, MAC: s.MAC, MTU: s.MTU, Device: ifi.Index})
 	if err != nil {
-		return nil, errors.Join(err, beside.Close())
+		close(p.left)
+		return nil, errors.Join(err, p.beside.Close())
 	}
-	p := &inKernel{beside: beside, session: kernel, without: note}
-	p.base, _ = kernel.Traffic()
+	p.base, _ = p.session.Traffic()
 	if p.queue, err = watchQueue(ifi.Index, p.queueChanged); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// standBeside has a path in user space take the place of the one that is there.
+func (p *inKernel) standBeside(open func(Session, Device) (Path, error)) error {
+	if p.beside != nil {
+		close(p.left)
+		p.beside.Close()
+		p.before = p.before.Add(p.beside.Counters())
+	}
+	path, err := open(p.parameters, p.device)
+	if err != nil {
+		return err
+	}
+	path.Pass(p.ipv4, p.ipv6)
+	left := make(chan struct{})
+	p.beside, p.left = path, left
+	go func() {
+		select {
+		case err := <-path.Failed():
+			p.fail(err)
+		case <-left:
+		}
+	}()
+	return nil
+}
+
+func (p *inKernel) fail(err error) {
+	select {
+	case p.failed <- err:
+	default:
+	}
 }
 
 // queueChanged respects a queueing discipline of the user's on the TUN device, which packets
@@ -60,17 +95,24 @@ func NewEBPF(s Session, device Device) (Path, error) {
 func (p *inKernel) queueChanged(users string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || (users == "") == (p.upload == "") {
 		return
 	}
-	err := p.session.SlowUpload(users != "")
-	switch {
-	case err != nil:
-		p.upload = fmt.Sprintf("upload: %v", err)
-	case users != "":
+	open := NewPortable
+	if users != "" {
+		open = openBeside
+	}
+	err := p.standBeside(open)
+	if err == nil {
+		err = p.session.SlowUpload(users != "")
+	}
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.upload = ""
+	if users != "" {
 		p.upload = fmt.Sprintf("upload by %s, for the sake of the %s queue on the device", p.beside.Kind(), users)
-	default:
-		p.upload = ""
 	}
 }
 
@@ -79,12 +121,15 @@ func (p *inKernel) Kind() string { return string(EBPF) }
 func (p *inKernel) Note() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return join(p.upload, p.without)
+	return p.upload
 }
 
-func (p *inKernel) Failed() <-chan error { return p.beside.Failed() }
+func (p *inKernel) Failed() <-chan error { return p.failed }
 
 func (p *inKernel) Pass(ipv4, ipv6 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ipv4, p.ipv6 = ipv4, ipv6
 	p.beside.Pass(ipv4, ipv6)
 	p.session.Pass(ipv4, ipv6) // it fails only if somebody has taken the session out
 }
@@ -101,7 +146,12 @@ func (p *inKernel) traffic() fastpath.Traffic {
 	return p.last
 }
 
-func (p *inKernel) Counters() Counters { return p.beside.Counters().Add(counted(p.traffic())) }
+func (p *inKernel) Counters() Counters {
+	kernel := counted(p.traffic())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.before.Add(p.beside.Counters()).Add(kernel)
+}
 
 func counted(t fastpath.Traffic) Counters {
 	return Counters{
@@ -135,20 +185,30 @@ func (p *inKernel) Reasons() map[string]uint64 {
 		"tx_closed": t.TxClosed, "tx_mtu": t.TxMTU, "tx_failed": t.TxFailed, "tx_user_space": t.TxSlow, "tx_split": t.TxSplit,
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.closed {
 		reasons["line_other_sessions"], _ = p.session.Strangers()
 	}
-	p.mu.Unlock()
 	for r, n := range p.beside.Reasons() {
 		reasons[r] += n
 	}
 	return reasons
 }
 
-func (p *inKernel) Close() error { return p.end(p.session.End, p.beside.Close) }
+func (p *inKernel) Close() error { return p.end(p.session.End) }
 
 func (p *inKernel) Leave() error {
-	return p.end(func() error { p.session.Leave(); return nil }, p.beside.Leave)
+	return p.end(func() error { p.session.Leave(); return nil })
+}
+
+func (p *inKernel) end(kernel func() error) error {
+	p.queue.end()
+	p.traffic()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	close(p.left)
+	return errors.Join(kernel(), p.beside.Close())
 }
 
 // Forget has programs that are pinned in a directory carry no session of a TUN device any
@@ -159,13 +219,4 @@ func Forget(pins, device string) error {
 		return nil // gone, and so nothing reaches it
 	}
 	return fastpath.Forget(pins, ifi.Index)
-}
-
-func (p *inKernel) end(kernel, beside func() error) error {
-	p.queue.end()
-	p.traffic()
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
-	return errors.Join(kernel(), beside())
 }
