@@ -137,26 +137,48 @@ func (s *Session) networkDown(protocol ppp.Protocol) {
 	s.ac.tell(s, NetworkShut, what)
 }
 
-// uplink takes an IP packet from the host. Only what the host may send from goes
-// on: on a Flets line, a prefix that was not delegated does not.
-func (s *Session) uplink(protocol ppp.Protocol, packet []byte) {
+// forward reports whether an IP packet of the host's is to go on to the network behind, and
+// counts it if so. Only what the host may send from goes on: on a Flets line, a prefix that
+// was not delegated does not.
+func (s *Session) forward(protocol ppp.Protocol, packet []byte) bool {
 	source, destination, ok := addresses(packet)
-	open := map[ppp.Protocol]ppp.Protocol{ppp.IPv4: ppp.IPCP, ppp.IPv6: ppp.IPv6CP}[protocol]
-	if !ok || source.Is4() != (protocol == ppp.IPv4) || !s.Opened(open) {
-		s.Traffic.Dropped++
-		return
-	}
-	if source.IsLinkLocalUnicast() || destination.IsLinkLocalUnicast() || destination.IsMulticast() {
-		s.local(source, destination, packet)
-		return
-	}
-	if s.ac.routes.lookup(source) != s {
-		s.Traffic.Dropped++
-		return
+	if !ok || !s.carries(protocol) || source.Is4() != (protocol == ppp.IPv4) ||
+		onLink(source, destination) || s.ac.routes.lookup(source) != s {
+		return false
 	}
 	s.Traffic.RxPackets++
 	s.Traffic.RxBytes += uint64(len(packet))
-	s.ac.out.Packets = append(s.ac.out.Packets, packet)
+	return true
+}
+
+// onLink reports whether a packet stays on the link.
+func onLink(source, destination netip.Addr) bool {
+	return source.IsLinkLocalUnicast() || destination.IsLinkLocalUnicast() || destination.IsMulticast()
+}
+
+// carries reports whether packets of a PPP protocol may pass.
+func (s *Session) carries(protocol ppp.Protocol) bool {
+	switch protocol {
+	case ppp.IPv4:
+		return s.Opened(ppp.IPCP)
+	case ppp.IPv6:
+		return s.Opened(ppp.IPv6CP)
+	}
+	return false
+}
+
+// uplink takes an IP packet from the host.
+func (s *Session) uplink(protocol ppp.Protocol, packet []byte) {
+	if s.forward(protocol, packet) {
+		s.ac.out.Packets = append(s.ac.out.Packets, packet)
+		return
+	}
+	source, destination, ok := addresses(packet)
+	if ok && s.carries(protocol) && source.Is4() == (protocol == ppp.IPv4) && onLink(source, destination) {
+		s.local(source, destination, packet)
+		return
+	}
+	s.Traffic.Dropped++
 }
 
 // Carry takes an IP packet for a host from the network behind.
@@ -176,18 +198,28 @@ func (a *AC) Carry(now time.Duration, packet []byte) Output {
 // sessions.
 func (a *AC) Routed(to netip.Addr) bool { return a.routes.lookup(to) != nil }
 
+// downlink sends an IP packet to the host.
 func (s *Session) downlink(packet []byte) {
-	protocol, open := ppp.IPv4, ppp.IPCP
-	if packet[0]>>4 == 6 {
-		protocol, open = ppp.IPv6, ppp.IPv6CP
-	}
-	if len(packet) > s.link.MTU() || !s.Opened(open) {
+	protocol, ok := s.deliver(packet)
+	if !ok {
 		s.Traffic.Dropped++
 		return
 	}
+	s.transmit(protocol, packet)
+}
+
+// deliver reports whether an IP packet may go to the host, as what, and counts it if so.
+func (s *Session) deliver(packet []byte) (protocol ppp.Protocol, ok bool) {
+	protocol = ppp.IPv4
+	if packet[0]>>4 == 6 {
+		protocol = ppp.IPv6
+	}
+	if len(packet) > s.link.MTU() || !s.carries(protocol) {
+		return protocol, false
+	}
 	s.Traffic.TxPackets++
 	s.Traffic.TxBytes += uint64(len(packet))
-	s.transmit(protocol, packet)
+	return protocol, true
 }
 
 // addresses returns source and destination of an IP packet.

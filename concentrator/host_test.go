@@ -45,7 +45,7 @@ func logins() map[string]concentrator.Login {
 
 // segment is an Ethernet with concentrators, hosts and a virtual clock.
 type segment struct {
-	t       *testing.T
+	t       testing.TB
 	now     time.Duration
 	subs    *concentrator.Subscribers
 	acs     []*concentrator.AC
@@ -58,7 +58,7 @@ type segment struct {
 }
 
 // newSegment returns a segment with one concentrator, which change may change.
-func newSegment(t *testing.T, change func(*concentrator.Config)) *segment {
+func newSegment(t testing.TB, change func(*concentrator.Config)) *segment {
 	s := &segment{t: t, now: time.Hour, subs: concentrator.NewSubscribers(logins())}
 	s.addAC("BAS-TOKYO", change)
 	return s
@@ -247,7 +247,7 @@ func (s *segment) collect(i int, out concentrator.Output) {
 // carry hands a packet of the network behind to the first concentrator.
 func (s *segment) carry(packet []byte) {
 	s.t.Helper()
-	s.collect(0, s.acs[0].Carry(s.now, packet))
+	s.collect(0, s.pass(s.acs[0], packet))
 	s.run(0)
 }
 
@@ -305,7 +305,7 @@ func (s *segment) run(d time.Duration) {
 // deliver hands a frame to every station, as an Ethernet does.
 func (s *segment) deliver(f pppoe.Frame) {
 	for i, ac := range s.acs {
-		s.collect(i, ac.Step(s.now, &f))
+		s.collect(i, s.step(ac, f))
 	}
 	for _, h := range s.hosts {
 		if f.Dst != h.mac {

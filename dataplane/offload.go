@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"pppoectl/pppoe"
 	"pppoectl/rawsocket"
@@ -55,39 +54,18 @@ func (p *offloaded) Close() error {
 	return err
 }
 
-// room is a buffer for each frame of a batch, in one piece of memory whose pages cost
-// nothing until something is written there.
-type room struct {
-	memory  []byte
-	buffers [][]byte
-}
-
-func newRoom(count, size int) (*room, error) {
-	memory, err := unix.Mmap(-1, 0, count*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
-	if err != nil {
-		return nil, fmt.Errorf("buffers: %w", err)
-	}
-	r := &room{memory: memory}
-	for i := range count {
-		r.buffers = append(r.buffers, memory[i*size:(i+1)*size:(i+1)*size])
-	}
-	return r, nil
-}
-
-func (r *room) close() { unix.Munmap(r.memory) }
-
 // download carries packets from the line to the device.
 func (p *offloaded) download() error {
 	// As large as the largest packet, for the device joins many in the first one's buffer.
-	frames, err := newRoom(p.batch.Size(), tun.HeaderLen+maxFrame)
+	frames, err := rawsocket.NewBuffers(p.batch.Size(), tun.HeaderLen+maxFrame)
 	if err != nil {
 		return err
 	}
-	defer frames.close()
-	m := newMessages(frames.buffers)
-	packets := make([][]byte, 0, len(frames.buffers))
+	defer frames.Close()
+	m := rawsocket.NewMessages(frames.List)
+	packets := make([][]byte, 0, len(frames.List))
 	for failures := 0; ; {
-		n, err := m.receive(p.raw)
+		n, err := m.Receive(p.raw)
 		if err != nil { // the interface went down: one error, then it works again
 			if p.closing() {
 				return nil
@@ -101,8 +79,8 @@ func (p *offloaded) download() error {
 		packets = packets[:0]
 		var octets uint64
 		for i := range n {
-			b := frames.buffers[i]
-			packet := p.receive(b[:m.list[i].length])
+			b := frames.List[i]
+			packet := p.receive(b[:m.Len(i)])
 			if packet == nil {
 				continue
 			}
@@ -127,15 +105,15 @@ func (p *offloaded) download() error {
 
 // upload carries packets from the device to the line.
 func (p *offloaded) upload() error {
-	frames, err := newRoom(p.batch.Size(), header+maxPacket)
+	frames, err := rawsocket.NewBuffers(p.batch.Size(), header+maxPacket)
 	if err != nil {
 		return err
 	}
-	defer frames.close()
-	m := newMessages(frames.buffers)
-	sizes := make([]int, len(frames.buffers))
+	defer frames.Close()
+	m := rawsocket.NewMessages(frames.List)
+	sizes := make([]int, len(frames.List))
 	for failures := 0; ; {
-		n, err := p.batch.Read(frames.buffers, sizes, header)
+		n, err := p.batch.Read(frames.List, sizes, header)
 		if err != nil {
 			if errors.Is(err, os.ErrClosed) && p.closing() {
 				return nil
@@ -150,15 +128,14 @@ func (p *offloaded) upload() error {
 		count := 0
 		var octets uint64
 		for i := range n {
-			if !p.send(frames.buffers[i], sizes[i]) {
+			if !p.send(frames.List[i], sizes[i]) {
 				continue
 			}
-			m.vectors[count].Base = &frames.buffers[i][0]
-			m.vectors[count].SetLen(header + sizes[i])
+			m.Set(count, frames.List[i][:header+sizes[i]])
 			count++
 			octets += uint64(sizes[i])
 		}
-		lost, err := m.send(p.raw, count)
+		lost, err := m.Send(p.raw, count)
 		if err != nil {
 			if p.closing() {
 				return nil

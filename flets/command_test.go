@@ -63,7 +63,7 @@ func TestSessionsThatAreForgotten(t *testing.T) {
 		if four.m.Phase() != session.Up || six.m.Phase() != session.Up {
 			t.Errorf("%s: a host has noticed", command)
 		}
-		b.take(b.l.Carry(b.now, ip4(out4, host4, 8)))
+		b.carry(ip4(out4, host4, 8))
 		if len(four.ip) != 0 {
 			t.Errorf("%s: packets still go to it", command)
 		}
@@ -311,7 +311,7 @@ func TestStatus(t *testing.T) {
 	b.do("on BAS-OSAKA")
 	osaka := b.hostWith(session.Config{Username: user6, Password: "secret6", Families: []session.Family{session.IPv6}, Discovery: pppoe.Want{ACName: "BAS-OSAKA"}}).up()
 	tokyo := b.host(user4).up()
-	b.take(b.l.Carry(b.now, ip4(out4, host4, 8)))
+	b.carry(ip4(out4, host4, 8))
 	b.do("lose 7%")
 	b.do("delay 5ms 1m")
 	s := b.l.Status(b.now)

@@ -85,14 +85,22 @@ func (l *Line) Receive(now time.Duration, f pppoe.Frame) Output {
 // Carry takes an IP packet for a host from the network behind.
 func (l *Line) Carry(now time.Duration, packet []byte) Output {
 	l.due(now)
+	if a := l.towards(packet); a != nil {
+		l.collect(now, a.Carry(now, packet))
+	}
+	return l.settle(now)
+}
+
+// towards returns the concentrator that an IP packet for a host goes to; nil if it goes
+// nowhere.
+func (l *Line) towards(packet []byte) *station {
 	to := concentrator.Destination(packet)
 	for _, a := range l.acs {
 		if !a.off && to.IsValid() && a.Routed(to) {
-			l.collect(now, a.Carry(now, packet))
-			break
+			return a
 		}
 	}
-	return l.settle(now)
+	return nil
 }
 
 // Tick does what is due.
@@ -168,20 +176,25 @@ func (l *Line) due(now time.Duration) {
 // settle does what is due and returns what has been gathered.
 func (l *Line) settle(now time.Duration) Output {
 	l.due(now)
-	deadline := timer.Earliest(l.wire.deadline(), l.full)
 	for _, a := range l.acs {
-		out := a.Step(now, nil)
-		l.collect(now, out)
-		deadline = timer.Earliest(deadline, out.Deadline, a.offBy)
+		l.collect(now, a.Step(now, nil))
 	}
-	if len(l.scenario) > 0 {
-		deadline = timer.Earliest(deadline, l.begun+l.scenario[0].At)
-	}
-	// What the last loop has put on the wire may be held back there.
-	l.out.Deadline = timer.Earliest(deadline, l.wire.deadline())
 	out := l.out
+	out.Deadline = l.deadline()
 	l.out = Output{}
 	return out
+}
+
+// deadline returns when something is due next; zero if nothing is.
+func (l *Line) deadline() time.Duration {
+	d := timer.Earliest(l.wire.deadline(), l.full)
+	for _, a := range l.acs {
+		d = timer.Earliest(d, a.Deadline(), a.offBy)
+	}
+	if len(l.scenario) > 0 {
+		d = timer.Earliest(d, l.begun+l.scenario[0].At)
+	}
+	return d
 }
 
 // refuseAll makes every concentrator answer PADRs with an AC-System-Error until a

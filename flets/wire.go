@@ -86,6 +86,11 @@ func (w *wire) pass(now time.Duration, p passing) int {
 	return 0
 }
 
+// plain reports whether data passes at once, and once.
+func (w *wire) plain(now time.Duration) bool {
+	return now >= w.silence && !w.lose.active(now) && !w.duplicate.active(now) && !w.delay.active(now) && !w.reorder.active(now)
+}
+
 // control reports whether a frame is none of the hosts' data.
 func control(f pppoe.Frame) bool {
 	return f.EtherType == pppoe.EtherTypeDiscovery || len(f.Payload) < pppoe.HeaderLen+2 ||

@@ -21,7 +21,7 @@ func (b *box) numbered(n int, apart time.Duration) {
 	for i := range n {
 		p := ip4(out4, host4, 8)
 		binary.BigEndian.PutUint32(p[20:], uint32(i))
-		b.take(b.l.Carry(b.now, p))
+		b.carry(p)
 		b.run(apart)
 	}
 }
@@ -45,12 +45,12 @@ func TestSilence(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	b.do("silence 10s")
-	b.take(b.l.Receive(b.now, h.data(ip4(host4, out4, 8))))
+	b.receive(h.data(ip4(host4, out4, 8)))
 	if len(b.packets) != 0 {
 		t.Error("the other way is open")
 	}
 	b.run(10 * time.Second)
-	b.take(b.l.Receive(b.now, h.data(ip4(host4, out4, 8))))
+	b.receive(h.data(ip4(host4, out4, 8)))
 	if len(b.packets) != 1 {
 		t.Error("and stays closed")
 	}
@@ -61,8 +61,8 @@ func TestDelay(t *testing.T) {
 	h := b.host(user4).up()
 	b.do("delay 100ms 10s")
 	start := b.now
-	b.take(b.l.Carry(b.now, ip4(out4, host4, 8)))
-	b.take(b.l.Receive(b.now, h.data(ip4(host4, out4, 8))))
+	b.carry(ip4(out4, host4, 8))
+	b.receive(h.data(ip4(host4, out4, 8)))
 	b.run(99 * time.Millisecond)
 	if len(h.ip) != 0 || len(b.packets) != 0 {
 		t.Error("too early")
@@ -72,7 +72,7 @@ func TestDelay(t *testing.T) {
 		t.Errorf("%d and %d packets after %v", len(h.ip), len(b.packets), b.now-start)
 	}
 	b.run(10 * time.Second)
-	b.take(b.l.Carry(b.now, ip4(out4, host4, 8)))
+	b.carry(ip4(out4, host4, 8))
 	if len(h.ip) != 2 {
 		t.Error("the delay does not end by itself")
 	}
@@ -109,7 +109,7 @@ func TestDelayedFramesAreCopies(t *testing.T) {
 	h := b.host(user4).up()
 	b.do("delay 50ms")
 	f := h.data(ip4(host4, out4, 8))
-	b.take(b.l.Receive(b.now, f))
+	b.receive(f)
 	clear(f.Payload)
 	b.run(time.Second)
 	if len(b.packets) != 1 || string(b.packets[0]) != string(ip4(host4, out4, 8)) {
@@ -121,7 +121,7 @@ func TestSlowConcentratorsDelayNoData(t *testing.T) {
 	b := newBox(t, nil)
 	h := b.host(user4).up()
 	b.do("slow 300ms 10s")
-	b.take(b.l.Carry(b.now, ip4(out4, host4, 8)))
+	b.carry(ip4(out4, host4, 8))
 	if len(h.ip) != 1 {
 		t.Error("data is delayed")
 	}
@@ -152,7 +152,7 @@ func TestLoss(t *testing.T) {
 			t.Errorf("%s: %d of 1000", share, n)
 		}
 		for range 1000 {
-			b.take(b.l.Receive(b.now, h.data(ip4(host4, out4, 8))))
+			b.receive(h.data(ip4(host4, out4, 8)))
 		}
 		if n := len(b.packets); n < bounds[0] || n > bounds[1] {
 			t.Errorf("%s: %d of 1000 the other way", share, n)
@@ -176,7 +176,7 @@ func TestDuplicates(t *testing.T) {
 			t.Errorf("%s: %d of 1000", share, n)
 		}
 		for range 1000 {
-			b.take(b.l.Receive(b.now, h.data(ip4(host4, out4, 8))))
+			b.receive(h.data(ip4(host4, out4, 8)))
 		}
 		if n := len(b.packets); n < bounds[0] || n > bounds[1] {
 			t.Errorf("%s: %d of 1000 the other way", share, n)
@@ -255,7 +255,7 @@ func TestWhatIsHeldBackIsBounded(t *testing.T) {
 	b.do("delay 1h")
 	packet := ip4(out4, host4, 8)
 	for range 100000 {
-		b.l.Carry(b.now, packet)
+		b.carry(packet)
 	}
 	b.next = b.l.Tick(b.now).Deadline
 	b.run(2 * time.Hour)
@@ -320,7 +320,7 @@ func (h *host) dhcp(kind dhcpv6.MessageType) *dhcpv6.OptIAPD {
 	packet = append(packet, h.m.Info().IPv6.Local.AsSlice()...)
 	packet = append(packet, 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2)
 	h.ip = nil
-	h.b.take(h.b.l.Receive(h.b.now, h.data(append(packet, u...))))
+	h.b.receive(h.data(append(packet, u...)))
 	if len(h.ip) != 1 {
 		t.Fatalf("%d answers", len(h.ip))
 	}

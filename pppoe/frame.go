@@ -147,8 +147,12 @@ func ParsePacket(b []byte) (Packet, error) {
 
 // AppendTo appends p's wire form to b; it is ParsePacket reversed.
 func (p Packet) AppendTo(b []byte) []byte {
-	b = append(b, versionType, byte(p.Code))
-	b = binary.BigEndian.AppendUint16(b, p.SessionID)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(p.Payload)))
-	return append(b, p.Payload...)
+	return append(AppendHeader(b, p.Code, p.SessionID, len(p.Payload)), p.Payload...)
+}
+
+// AppendHeader appends the header of a packet whose payload has n octets.
+func AppendHeader(b []byte, c Code, session uint16, n int) []byte {
+	b = append(b, versionType, byte(c))
+	b = binary.BigEndian.AppendUint16(b, session)
+	return binary.BigEndian.AppendUint16(b, uint16(n))
 }

@@ -1,5 +1,5 @@
 // Package rawsocket opens packet sockets: filtered from the first frame on, and
-// with room for bursts.
+// with room for bursts; and moves many frames in one system call.
 package rawsocket
 
 import (

@@ -20,13 +20,12 @@ import (
 	"pppoectl/flets"
 	"pppoectl/netspace"
 	"pppoectl/pppoe"
-	"pppoectl/tun"
 )
 
 // behind is the network behind the concentrators: a TUN device with addresses,
 // and who answers there.
 type behind struct {
-	device    *tun.Device
+	device    device
 	namespace string // its path
 	made      string // the name of the namespace, if we made it
 	link      netlink.Link
@@ -66,7 +65,7 @@ func newBehind(cfg flets.Config, home string, destinations []netip.Prefix, tell 
 		}
 	}
 	err := b.do(func() (err error) {
-		if b.device, err = tun.Make(c.Device); err != nil {
+		if b.device, err = open(c.Device); err != nil {
 			return err
 		}
 		return b.configure(c, own, mtu)

@@ -9,16 +9,15 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"pppoectl/concentrator"
 	"pppoectl/flets"
 	"pppoectl/netspace"
 	"pppoectl/pppoe"
-	"pppoectl/tun"
 )
 
 // Simulator is a line that runs. It is safe for concurrent use.
@@ -29,15 +28,20 @@ type Simulator struct {
 	teller    *teller
 	discovery *packet.Conn
 	session   *packet.Conn
+	raw       syscall.RawConn // of session
 	behind    *behind
 	readers   sync.WaitGroup
 	failed    chan error
 	wake      *time.Timer
 
-	mu   sync.Mutex // of the line, and of what it sends: frames stay in order
-	line *flets.Line
-	head []byte // scratch: a packet behind the device's header
-	done bool
+	mu      sync.Mutex // of what follows
+	line    *flets.Line
+	scratch []byte
+	done    bool
+
+	// Who sends takes one of these while he has mu, so that frames stay in order, and
+	// packets; mu itself is not held up by data on its way.
+	toLine, toBehind sync.Mutex
 }
 
 // New begins a line on an interface of this thread's network namespace. tell is called for events, one at a time. If
@@ -60,15 +64,17 @@ func New(cfg flets.Config, ifi net.Interface, tell func(concentrator.Event)) (*S
 		s.session, err = listen(ifi, pppoe.EtherTypeSession)
 	}
 	if err == nil {
+		s.raw, err = s.session.SyscallConn()
+	}
+	if err == nil {
 		s.behind, err = newBehind(cfg, fdPath(s.home), s.line.Destinations(), s.teller.tell)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.readers.Add(3)
-	go s.read(s.discovery)
-	go s.read(s.session)
-	go s.carry()
+	s.run(s.signalling)
+	s.run(s.upload)
+	s.run(s.download)
 	s.tick()
 	return s, nil
 }
@@ -130,36 +136,58 @@ func (s *Simulator) tick() {
 	s.send(s.line.Tick(s.now()))
 }
 
-// read takes frames until the socket is closed. An interface that is set down
-// makes one read fail.
-func (s *Simulator) read(c *packet.Conn) {
-	defer s.readers.Done()
+// closing reports whether the line has been ended.
+func (s *Simulator) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
+// run has f read until the line is ended; else its error ends the line.
+func (s *Simulator) run(f func() error) {
+	s.readers.Go(func() {
+		if err := f(); err != nil {
+			s.failed <- err
+		}
+	})
+}
+
+// signalling takes discovery frames, one at a time.
+func (s *Simulator) signalling() error {
 	buf := make([]byte, maxFrame)
+	return s.read(func() error {
+		n, _, err := s.discovery.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		if f, err := pppoe.ParseFrame(buf[:n]); err == nil {
+			s.mu.Lock()
+			s.send(s.line.Receive(s.now(), f))
+			s.mu.Unlock()
+		}
+		return nil
+	})
+}
+
+// read calls take, which reads from a socket of the line, until that is closed. An interface
+// that is set down makes one read fail.
+func (s *Simulator) read(take func() error) error {
 	for failures := 0; ; {
-		n, _, err := c.ReadFrom(buf)
-		if errors.Is(err, unix.EBADF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) { // which one depends on the moment
-			return
-		}
-		if err != nil {
-			time.Sleep(pause) // a socket that always fails must not spin
-			if !s.exists() {
-				err = fmt.Errorf("there is no interface %s any more", s.ifi.Name)
-				failures = maxFailures
-			}
-			if failures++; failures > maxFailures {
-				s.failed <- fmt.Errorf("line: %w", err)
-				return
-			}
+		err := take()
+		if err == nil {
+			failures = 0
 			continue
 		}
-		failures = 0
-		f, err := pppoe.ParseFrame(buf[:n])
-		if err != nil {
-			continue
+		if s.closing() {
+			return nil
 		}
-		s.mu.Lock()
-		s.send(s.line.Receive(s.now(), f))
-		s.mu.Unlock()
+		time.Sleep(pause) // a socket that always fails must not spin
+		if !s.exists() {
+			return fmt.Errorf("line: there is no interface %s any more", s.ifi.Name)
+		}
+		if failures++; failures > maxFailures {
+			return fmt.Errorf("line: %w", err)
+		}
 	}
 }
 
@@ -180,44 +208,31 @@ const (
 	pause       = 100 * time.Millisecond
 )
 
-// carry takes packets from the network behind until its device is closed.
-func (s *Simulator) carry() {
-	defer s.readers.Done()
-	buf := make([]byte, tun.HeaderLen+maxPacket)
-	for {
-		n, err := s.behind.device.Read(buf)
-		if errors.Is(err, os.ErrClosed) {
-			return
-		}
-		if err != nil {
-			s.failed <- fmt.Errorf("TUN device: %w", err)
-			return
-		}
-		if n < tun.HeaderLen {
-			continue
-		}
-		s.mu.Lock()
-		s.send(s.line.Carry(s.now(), buf[tun.HeaderLen:n]))
-		s.mu.Unlock()
-	}
-}
-
 // send sends what follows from one input. A frame that cannot be sent is lost, as
-// on any line.
+// on any line. The caller has mu.
 func (s *Simulator) send(out flets.Output) {
 	if s.done {
 		return
 	}
-	for _, f := range out.Frames {
-		c := s.session
-		if f.EtherType == pppoe.EtherTypeDiscovery {
-			c = s.discovery
+	if len(out.Frames) > 0 {
+		s.toLine.Lock()
+		for _, f := range out.Frames {
+			c := s.session
+			if f.EtherType == pppoe.EtherTypeDiscovery {
+				c = s.discovery
+			}
+			s.scratch = f.AppendTo(s.scratch[:0])
+			c.WriteTo(s.scratch, &packet.Addr{HardwareAddr: f.Dst[:]})
 		}
-		c.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]})
+		s.toLine.Unlock()
 	}
-	for _, p := range out.Packets {
-		s.head = append(append(s.head[:0], make([]byte, tun.HeaderLen)...), p...)
-		s.behind.device.Write(s.head)
+	if len(out.Packets) > 0 {
+		s.toBehind.Lock()
+		for _, p := range out.Packets {
+			s.scratch = append(append(s.scratch[:0], make([]byte, concentrator.HeadLen)...), p...)
+			s.write([][]byte{s.scratch})
+		}
+		s.toBehind.Unlock()
 	}
 	for _, e := range out.Events {
 		s.teller.tell(e)

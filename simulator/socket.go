@@ -10,10 +10,11 @@ import (
 	"pppoectl/rawsocket"
 )
 
-// The largest frame and IP packet that are read, in octets.
+// The largest frame and IP packet that are read, in octets: a kernel whose GRO knows
+// PPPoE merges many frames into one.
 const (
-	maxFrame  = 2048
-	maxPacket = 65536
+	maxFrame  = 1 << 16
+	maxPacket = 1 << 16
 )
 
 // packetOutgoing is Linux's PACKET_OUTGOING: our own frames.
