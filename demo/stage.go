@@ -34,6 +34,7 @@ const (
 // demo is to be short.
 const configuration = `run-dir: ` + dir + `
 state-dir: ` + dir + `/state
+bpf-dir: ` + dir + `/bpf/pppoectl
 uplinks:
   bizf:
     {interface: eth1, username: user@bizf.example.jp, password: secret4, families: [ipv4], default-route: true,
@@ -91,9 +92,11 @@ func ownFiles() error {
 	}
 	// Of this process namespace; where that is not allowed, the outer one's serves.
 	_ = unix.Mount("proc", "/proc", "proc", 0, "")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir+"/bpf", 0o700); err != nil {
 		return err
 	}
+	// For programs in the kernel; where that is not allowed, packets go another way.
+	_ = unix.Mount("bpf", dir+"/bpf", "bpf", 0, "")
 	return os.WriteFile(configFile, []byte(configuration), 0o600)
 }
 

@@ -193,54 +193,62 @@ int strip(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* search is where an option list is looked through. */
+struct search {
+	struct __sk_buff *skb;
+	__u32 at, option, end, mss; /* of the TCP header, of an option, behind the last, allowed */
+};
+
+/* clamp_option looks at one option; 1: there is no more to look for. */
+static long clamp_option(__u32 n, struct search *f)
+{
+	__u8 option[4];
+	if (f->option + 4 > f->end || bpf_skb_load_bytes(f->skb, f->option, option, sizeof(option)) || option[0] == 0)
+		return 1;
+	if (option[0] != 1 && option[1] < 2)
+		return 1;
+	if (option[0] != 2) {
+		f->option += option[0] == 1 ? 1 : option[1];
+		return 0;
+	}
+	__u32 old = option[2] << 8 | option[3];
+	if (option[1] != 4 || old <= f->mss)
+		return 1;
+	__be16 value = bpf_htons(f->mss), was = bpf_htons(old);
+	if (bpf_skb_store_bytes(f->skb, f->option + 2, &value, sizeof(value), 0))
+		return 1;
+	if ((f->option - f->at) & 1) { /* at an odd offset, octets count the other way round (RFC 1071) */
+		value = __builtin_bswap16(value);
+		was = __builtin_bswap16(was);
+	}
+	bpf_l4_csum_replace(f->skb, f->at + 16, was, value, sizeof(value));
+	return 1;
+}
+
 /* clamp lowers the MSS option of a TCP SYN to what mtu octets carry (RFC 9293 section
  * 3.7.1), at is where its IP packet begins. What is odd stays as it is. */
 static __always_inline void clamp(struct __sk_buff *skb, __u32 at, __be16 ethertype, __u32 mtu)
 {
-	__u8 ip[20], tcp[14], option[4];
-	__u32 mss;
+	__u8 ip[20], tcp[14];
+	struct search f = {.skb = skb};
 	if (bpf_skb_load_bytes(skb, at, ip, sizeof(ip)))
 		return;
 	if (ethertype == bpf_htons(ETH_P_IP)) {
 		if (ip[9] != PROTOCOL_TCP || (ip[0] & 15) < 5 || (ip[6] & 0x3f) || ip[7])
 			return;
-		at += (ip[0] & 15) * 4;
-		mss = mtu - 40;
+		f.at = at + (ip[0] & 15) * 4;
+		f.mss = mtu - 40;
 	} else {
 		if (ip[6] != PROTOCOL_TCP)
 			return;
-		at += 40;
-		mss = mtu - 60;
+		f.at = at + 40;
+		f.mss = mtu - 60;
 	}
-	if (bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)) || !(tcp[13] & 2))
+	if (bpf_skb_load_bytes(skb, f.at, tcp, sizeof(tcp)) || !(tcp[13] & 2))
 		return;
-	__u32 end = at + (tcp[12] >> 4) * 4, o = at + 20;
-	for (int i = 0; i < 40 && o + 4 <= end; i++) {
-		if (bpf_skb_load_bytes(skb, o, option, sizeof(option)) || option[0] == 0)
-			return;
-		if (option[0] == 1) {
-			o++;
-			continue;
-		}
-		if (option[1] < 2)
-			return;
-		if (option[0] != 2) {
-			o += option[1];
-			continue;
-		}
-		__u32 old = option[2] << 8 | option[3];
-		if (option[1] != 4 || old <= mss)
-			return;
-		__be16 value = bpf_htons(mss), was = bpf_htons(old);
-		if (bpf_skb_store_bytes(skb, o + 2, &value, sizeof(value), 0))
-			return;
-		if ((o - at) & 1) { /* at an odd offset, octets count the other way round (RFC 1071) */
-			value = __builtin_bswap16(value);
-			was = __builtin_bswap16(was);
-		}
-		bpf_l4_csum_replace(skb, at + 16, was, value, sizeof(value));
-		return;
-	}
+	f.option = f.at + 20;
+	f.end = f.at + (tcp[12] >> 4) * 4;
+	bpf_loop(40, clamp_option, &f, 0);
 }
 
 /* hand_over gives what strip has stripped, and GRO has joined, to the TUN device, as if

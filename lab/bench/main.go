@@ -19,8 +19,10 @@ func main() {
 	}
 	var o options
 	paths := flag.String("paths", strings.Join(kinds, ","), "what is measured")
-	flag.IntVar(&o.rounds, "rounds", 3, "how often")
-	flag.DurationVar(&o.each, "time", 2*time.Second, "how long each measurement takes")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often TCP of one stream is measured; all else once")
+	flag.DurationVar(&o.each, "time", time.Second, "how long each measurement takes")
+	flag.BoolVar(&o.tx, "tx", false, "leave checksums to the line, as a network card has it; the paths in user space need those made")
+	flag.StringVar(&o.unit, "pppoe-unit", "", "the program lab/pppoe-unit.c, for the path `kernel`: its own PPPoE, at both ends")
 	flag.BoolVar(&o.quick, "quick", false, "one TCP stream with IPv4 only")
 	file := flag.String("json", "", "write all figures to this file, too")
 	flag.Parse()
@@ -50,4 +52,6 @@ type options struct {
 	rounds int
 	each   time.Duration
 	quick  bool
+	tx     bool
+	unit   string
 }

@@ -17,6 +17,8 @@ type test struct {
 	Down bool     `json:"down"` // from the far end to the near one
 	Unit string   `json:"unit"`
 	args []string // of iperf3
+
+	ratio bool // measured in each round, others in the first one only
 }
 
 // tests are all of them: TCP throughput, and packets of UDP.
@@ -26,7 +28,7 @@ func tests(quick bool) []test {
 		direction := map[bool]string{true: "down", false: "up"}[down]
 		for _, family := range []string{"4", "6"} {
 			for _, streams := range []string{"1", "8"} {
-				list = append(list, test{fmt.Sprintf("IPv%s, TCP, %s stream(s), %s", family, streams, direction), down, "Gbit/s", []string{"-" + family, "-P", streams}})
+				list = append(list, test{fmt.Sprintf("IPv%s, TCP, %s stream(s), %s", family, streams, direction), down, "Gbit/s", []string{"-" + family, "-P", streams}, streams == "1"})
 				if quick {
 					break
 				}
@@ -36,7 +38,7 @@ func tests(quick bool) []test {
 			}
 			largest := map[string]int{"4": 1426, "6": 1406}[family]
 			for _, size := range []int{64, 512, largest} {
-				list = append(list, test{fmt.Sprintf("IPv%s, UDP, %d octets, %s", family, size, direction), down, "kpps", []string{"-" + family, "-u", "-b", "0", "-l", strconv.Itoa(size)}})
+				list = append(list, test{fmt.Sprintf("IPv%s, UDP, %d octets, %s", family, size, direction), down, "kpps", []string{"-" + family, "-u", "-b", "0", "-l", strconv.Itoa(size)}, false})
 			}
 		}
 	}
@@ -61,7 +63,7 @@ func median(values []float64) float64 {
 
 // measure measures everything, round by round.
 func measure(o options) ([]*result, error) {
-	s, err := newSite(o.paths)
+	s, err := newSite(o)
 	defer s.close()
 	if err != nil {
 		return nil, err
@@ -81,6 +83,9 @@ func measure(o options) ([]*result, error) {
 	}
 	for round := range o.rounds {
 		for i, r := range results {
+			if round > 0 && !r.ratio {
+				continue
+			}
 			value, cpu, err := s.once(r.test, slices.Index(o.paths, r.Path), o.each)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", r.Path, r.Name, err)

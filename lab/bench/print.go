@@ -61,15 +61,22 @@ func figures(v []float64) string {
 	return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, m, digits, slices.Min(v), digits, slices.Max(v))
 }
 
-// ratios are those that are watched.
-var ratios = [][2]string{{"ebpf", "plain"}, {"ebpf", "naive"}, {"offload", "naive"}}
+// ratios are those that are watched; where the kernel's PPPoE is there, those to it.
+var (
+	ratios       = [][2]string{{"ebpf", "plain"}, {"ebpf", "naive"}, {"offload", "naive"}}
+	kernelRatios = [][2]string{{"ebpf", "kernel"}, {"offload", "kernel"}}
+)
 
 // printRatios prints a line for each direction, of one TCP stream with IPv4. A ratio is the
 // median of those of the rounds: both of a round ran side by side.
 func printRatios(w io.Writer, results []*result) {
+	watched := ratios
+	if find(results, "kernel", "down") != nil {
+		watched = kernelRatios
+	}
 	for _, direction := range []string{"down", "up"} {
 		line := "ratio " + direction
-		for _, pair := range ratios {
+		for _, pair := range watched {
 			a, b := find(results, pair[0], direction), find(results, pair[1], direction)
 			if a == nil || b == nil {
 				continue

@@ -8,17 +8,22 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
+
+	"pppoectl/dataplane"
 )
 
-// kinds are all that can be measured: data paths, one that is written as simply as can be,
-// and the same line without any PPPoE, with and without GRO.
-var kinds = []string{"plain", "plain-nogro", "naive", "portable", "offload", "ebpf"}
+// kinds are all that can be measured: data paths, one that is written as simply as can be
+// (at both ends, or as the others are, with the fastest path at the far end), and the same
+// line without any PPPoE, with and without GRO.
+var kinds = []string{"plain", "plain-nogro", "naive", "naive-near", "portable", "offload", "ebpf"}
 
 // mtu is that of a session, and of the plain line: Flets'.
 const mtu = 1454
 
 // site is two namespaces and a line for each kind between them.
 type site struct {
+	options
 	near, far string
 	ends      []*end
 }
@@ -46,15 +51,15 @@ func run(name string, args ...string) error {
 // in is the command line for a command in a namespace.
 func in(ns string, args ...string) []string { return append([]string{"netns", "exec", ns}, args...) }
 
-func newSite(paths []string) (*site, error) {
-	s := &site{near: fmt.Sprintf("pppoectl-%d-1", os.Getpid()), far: fmt.Sprintf("pppoectl-%d-2", os.Getpid())}
+func newSite(o options) (*site, error) {
+	s := &site{options: o, near: fmt.Sprintf("pppoectl-%d-1", os.Getpid()), far: fmt.Sprintf("pppoectl-%d-2", os.Getpid())}
 	for _, ns := range []string{s.near, s.far} {
 		if err := errors.Join(run("ip", "netns", "add", ns), run("ip", "-n", ns, "link", "set", "lo", "up"),
 			run("ip", in(ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")...)); err != nil {
 			return s, err
 		}
 	}
-	for n, kind := range paths {
+	for n, kind := range o.paths {
 		if err := s.join(n, kind); err != nil {
 			return s, fmt.Errorf("%s: %w", kind, err)
 		}
@@ -74,7 +79,7 @@ func (s *site) join(n int, kind string) error {
 	}
 	for _, ns := range []string{s.near, s.far} {
 		// What a NIC cannot do for PPPoE, the plain line is not to have either.
-		if err := errors.Join(run("ip", in(ns, "ethtool", "-K", line, "tx", "off", "tso", "off", "gso", "off", "gro", gro)...),
+		if err := errors.Join(run("ip", in(ns, "ethtool", "-K", line, "tx", s.checksums(kind), "tso", "off", "gso", "off", "gro", gro)...),
 			run("ip", "-n", ns, "link", "set", line, "up")); err != nil {
 			return err
 		}
@@ -85,15 +90,20 @@ func (s *site) join(n int, kind string) error {
 		}
 	}
 	plain := strings.HasPrefix(kind, "plain")
+	both := kind
+	kind = strings.TrimSuffix(kind, "-near")
 	for _, far := range []bool{false, true} {
-		ns, peer := s.near, s.far
+		ns, peer, kind := s.near, s.far, kind
 		if far {
 			ns, peer = s.far, s.near
+			if both != "naive" && both != "kernel" { // the fastest, so that what is measured is the near one
+				kind = string(dataplane.EBPF)
+			}
 		}
 		device := line
 		if !plain {
-			device = fmt.Sprintf("tun%d", n)
-			if err := s.start(ns, peer, kind, line, device); err != nil {
+			var err error
+			if device, err = s.start(ns, peer, kind, line, fmt.Sprintf("tun%d", n)); err != nil {
 				return err
 			}
 		}
@@ -108,40 +118,60 @@ func (s *site) join(n int, kind string) error {
 	return nil
 }
 
-// start starts a process with one end of a path, and waits until it carries.
-func (s *site) start(ns, peer, kind, line, device string) error {
-	mac, err := exec.Command("ip", in(peer, "cat", "/sys/class/net/"+line+"/address")...).Output()
-	if err != nil {
-		return err
+// checksums says whether the line of a kind makes them.
+func (s *site) checksums(kind string) string {
+	if !s.tx || !strings.HasPrefix(kind, "plain") && kind != "ebpf" && kind != "kernel" {
+		return "off"
 	}
+	return "on"
+}
+
+// start starts a process with one end of a path, waits until it carries, and returns its
+// device.
+func (s *site) start(ns, peer, kind, line, device string) (string, error) {
+	out, err := exec.Command("ip", in(peer, "cat", "/sys/class/net/"+line+"/address")...).Output()
+	if err != nil {
+		return "", err
+	}
+	mac := strings.TrimSpace(string(out))
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return "", err
 	}
-	cmd := exec.Command("ip", in(ns, self, "end", kind, line, device, strings.TrimSpace(string(mac)))...)
+	args := []string{self, "end", kind, line, device, mac}
+	if kind == "kernel" {
+		args = []string{s.unit, line, fmt.Sprint(sessionID), mac}
+	}
+	cmd := exec.Command("ip", in(ns, args...)...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	s.ends = append(s.ends, &end{cmd, stdin})
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		return fmt.Errorf("its end has not begun: %w", err)
+	said, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("its end has not begun: %w", err)
 	}
-	return nil
+	if kind == "kernel" { // it tells which device it has got
+		device = strings.TrimSpace(said)
+	}
+	return device, nil
 }
 
 func (s *site) close() {
 	for _, e := range s.ends {
 		e.stdin.Close()
+		stuck := time.AfterFunc(2*time.Second, func() { e.cmd.Process.Kill() }) // the kernel's PPPoE does not look at it
 		e.cmd.Wait()
+		stuck.Stop()
 	}
 	run("ip", "netns", "delete", s.near)
 	run("ip", "netns", "delete", s.far)
