@@ -45,7 +45,7 @@ var below = map[string]string{
 	"lab":          "",
 	"lab/captures": "",
 	"lab/e2e":      "",
-	"lab/bench":    "dataplane fastpath pppoe tun",
+	"lab/bench":    "dataplane fastpath netspace pppoe rawsocket tun",
 
 	"lab/benchsessions": "control netspace",
 

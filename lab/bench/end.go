@@ -77,3 +77,12 @@ func open(kind string, s dataplane.Session, d *tun.Device) (dataplane.Path, erro
 	}
 	return nil, fmt.Errorf("there is no path %q", kind)
 }
+
+// interfaceCalled returns the interface of this namespace with a name.
+func interfaceCalled(name string) (net.Interface, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return net.Interface{}, err
+	}
+	return *ifi, nil
+}

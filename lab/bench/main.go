@@ -23,6 +23,7 @@ func main() {
 	flag.DurationVar(&o.each, "time", time.Second, "how long each measurement takes")
 	flag.BoolVar(&o.tx, "tx", false, "leave checksums to the line, as a network card has it; the paths in user space need those made")
 	flag.StringVar(&o.unit, "pppoe-unit", "", "the program lab/pppoe-unit.c, for the path `kernel`: its own PPPoE, at both ends")
+	frames := flag.Int("check", 0, "capture so many frames that the path in the kernel sends, and look at each, instead")
 	flag.BoolVar(&o.quick, "quick", false, "one TCP stream with IPv4 only")
 	file := flag.String("json", "", "write all figures to this file, too")
 	flag.Parse()
@@ -30,6 +31,13 @@ func main() {
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "bench: it makes network namespaces, so it needs root")
 		os.Exit(3)
+	}
+	if *frames > 0 {
+		if err := check(*frames); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	results, err := measure(o)
 	if err == nil && *file != "" {

@@ -25,6 +25,7 @@ const mtu = 1454
 type site struct {
 	options
 	near, far string
+	lan       string // with check: behind the near one
 	ends      []*end
 }
 
@@ -60,26 +61,30 @@ func newSite(o options) (*site, error) {
 		}
 	}
 	for n, kind := range o.paths {
-		if err := s.join(n, kind); err != nil {
+		far := string(dataplane.EBPF) // the fastest, so that what is measured is the near one
+		if strings.HasPrefix(kind, "plain") || kind == "naive" || kind == "kernel" {
+			far = kind
+		}
+		if err := s.join(n, strings.TrimSuffix(kind, "-near"), far); err != nil {
 			return s, fmt.Errorf("%s: %w", kind, err)
 		}
 	}
 	return s, nil
 }
 
-// join makes the line of a kind, and what is at its ends.
-func (s *site) join(n int, kind string) error {
+// join makes a line, and what is at its ends.
+func (s *site) join(n int, near, far string) error {
 	line := fmt.Sprintf("line%d", n)
 	if err := run("ip", "link", "add", line, "netns", s.near, "type", "veth", "peer", "name", line, "netns", s.far); err != nil {
 		return err
 	}
 	gro := "on"
-	if kind == "plain-nogro" {
+	if near == "plain-nogro" {
 		gro = "off"
 	}
 	for _, ns := range []string{s.near, s.far} {
 		// What a NIC cannot do for PPPoE, the plain line is not to have either.
-		if err := errors.Join(run("ip", in(ns, "ethtool", "-K", line, "tx", s.checksums(kind), "tso", "off", "gso", "off", "gro", gro)...),
+		if err := errors.Join(run("ip", in(ns, "ethtool", "-K", line, "tx", s.checksums(near), "tso", "off", "gso", "off", "gro", gro)...),
 			run("ip", "-n", ns, "link", "set", line, "up")); err != nil {
 			return err
 		}
@@ -89,26 +94,20 @@ func (s *site) join(n int, kind string) error {
 			}
 		}
 	}
-	plain := strings.HasPrefix(kind, "plain")
-	both := kind
-	kind = strings.TrimSuffix(kind, "-near")
-	for _, far := range []bool{false, true} {
-		ns, peer, kind := s.near, s.far, kind
-		if far {
-			ns, peer = s.far, s.near
-			if both != "naive" && both != "kernel" { // the fastest, so that what is measured is the near one
-				kind = string(dataplane.EBPF)
-			}
-		}
+	for _, here := range []struct {
+		ns, peer, kind string
+		far            bool
+	}{{s.near, s.far, near, false}, {s.far, s.near, far, true}} {
+		ns := here.ns
 		device := line
-		if !plain {
+		if !strings.HasPrefix(here.kind, "plain") {
 			var err error
-			if device, err = s.start(ns, peer, kind, line, fmt.Sprintf("tun%d", n)); err != nil {
+			if device, err = s.start(ns, here.peer, here.kind, line, fmt.Sprintf("tun%d", n)); err != nil {
 				return err
 			}
 		}
-		ipv4, ipv6 := addresses(n, far)
-		peer4, peer6 := addresses(n, !far)
+		ipv4, ipv6 := addresses(n, here.far)
+		peer4, peer6 := addresses(n, !here.far)
 		if err := errors.Join(run("ip", "-n", ns, "link", "set", device, "mtu", fmt.Sprint(mtu), "up"),
 			run("ip", "-n", ns, "address", "add", ipv4+"/32", "peer", peer4, "dev", device),
 			run("ip", "-n", ns, "-6", "address", "add", ipv6+"/128", "peer", peer6, "dev", device, "nodad")); err != nil {
@@ -175,4 +174,7 @@ func (s *site) close() {
 	}
 	run("ip", "netns", "delete", s.near)
 	run("ip", "netns", "delete", s.far)
+	if s.lan != "" {
+		run("ip", "netns", "delete", s.lan)
+	}
 }
