@@ -30,6 +30,7 @@ var below = map[string]string{
 	"tun":          "",
 	"fastpath":     "",
 	"dataplane":    "fastpath pppoe ppp rawsocket tun",
+	"capture":      "ppp pppoe rawsocket",
 	"netconf":      "fastpath",
 	"linklocal":    "",
 	"lan":          "timer",
@@ -51,7 +52,7 @@ var below = map[string]string{
 
 	"fuzz":         "",
 	"demo":         "concentrator control flets netspace simulator state",
-	"cmd/pppoectl": "cause configs control demo history hooks line netconf pppoe state supervisor tun",
+	"cmd/pppoectl": "capture cause configs control demo history hooks line netconf pppoe state supervisor tun",
 	"cmd/fletsim":  "concentrator flets simulator",
 }
 
@@ -91,11 +92,12 @@ func TestProtocolCoreKnowsNoWorld(t *testing.T) {
 	}
 }
 
-// Viper is the loader's affair, gopacket the tests', and what draws plots a benchmark's.
+// Viper is the loader's affair, gopacket the tests' and who writes pcapng's, and what draws plots
+// a benchmark's.
 func TestLibrariesStayInTheirRooms(t *testing.T) {
 	home := map[string]string{
 		"github.com/spf13/viper":     "configs",
-		"github.com/google/gopacket": "lab/captures",
+		"github.com/google/gopacket": "capture lab/captures",
 		"github.com/spf13/cobra":     "cmd/pppoectl cmd/fletsim",
 		"gonum.org/v1/plot":          "lab/benchsessions",
 	}

@@ -100,7 +100,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", configs.DefaultFile, "configuration file")
 	root.AddCommand(
 		newRun(a), newUp(a), newDown(a), newRestart(a), newStatus(a), newStop(a), newReload(a), newUpgrade(a),
-		newPlan(a), newApply(a), newConfirm(a), newDiscover(), newRelease(a), newCheck(a), newEvents(a), newHistory(a), newClean(a), newDemo(), newVersion(),
+		newPlan(a), newApply(a), newConfirm(a), newDiscover(), newRelease(a), newCheck(a), newEvents(a), newHistory(a), newCapture(a), newClean(a), newDemo(), newVersion(),
 	)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

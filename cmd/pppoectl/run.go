@@ -238,18 +238,26 @@ func newLog(cfg configs.Log, out io.Writer) *logrus.Logger {
 
 // privileged says what is missing to run: capabilities, or the TUN device.
 func privileged() error {
+	if err := capable(map[string]int{"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW}); err != nil {
+		return err
+	}
+	if err := tun.Available(); err != nil {
+		return &privilegeError{err.Error()}
+	}
+	return nil
+}
+
+// capable says which of the capabilities is missing.
+func capable(wanted map[string]int) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return err
 	}
-	for name, bit := range map[string]int{"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW} {
+	for name, bit := range wanted {
 		if data[0].Effective&(1<<bit) == 0 {
 			return &privilegeError{fmt.Sprintf("%s is missing; run it as root", name)}
 		}
-	}
-	if err := tun.Available(); err != nil {
-		return &privilegeError{err.Error()}
 	}
 	return nil
 }
