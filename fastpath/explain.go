@@ -18,7 +18,7 @@ func prepare(dir string) error {
 		var s unix.Statfs_t
 		err := unix.Statfs(parent, &s)
 		if err == nil {
-			if s.Type != unix.BPF_FS_MAGIC {
+			if uint32(s.Type) != unix.BPF_FS_MAGIC { // int32 or int64, by architecture
 				return fmt.Errorf("%s is on no BPF file system; mount -t bpf bpf /sys/fs/bpf", dir)
 			}
 			return nil
