@@ -1,5 +1,5 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench bench-sessions bench-go sessions fuzz install clean
+.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench bench-check bench-kernel bench-sessions bench-go sessions fuzz install clean
 
 all: build
 
@@ -45,6 +45,15 @@ lab-systemd:
 bench:
 	lab/install
 	go run ./lab/bench $(BENCH)
+
+# Frames of mixed traffic, each looked at: lengths, checksums, MTU. Half a minute. Root.
+bench-check:
+	lab/install
+	go run ./lab/bench -check 400000
+
+# Beside the kernel's own PPPoE, in a guest with a Debian kernel: some minutes. Root.
+bench-kernel:
+	lab/bench-kernel
 
 # What 1, 10, 100 and 1,000 sessions of one daemon cost: three minutes. Root. docs/sessions.svg is made by
 # make bench-sessions BENCH="-plot docs/sessions.svg".

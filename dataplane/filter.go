@@ -23,7 +23,7 @@ func dataFilter(s Session) []bpf.Instruction {
 		bpf.LoadAbsolute{Off: 14, Size: 4}, // version, type, code, session
 		jumpUnless(0x1100<<16|uint32(s.ID), 9, reject),
 		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetOutgoing, SkipTrue: reject - 12},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetHost, SkipFalse: reject - 12},
 		bpf.LoadAbsolute{Off: 20, Size: 2}, // PPP protocol
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ppp.IPv4), SkipTrue: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ppp.IPv6), SkipFalse: 1},
@@ -33,8 +33,9 @@ func dataFilter(s Session) []bpf.Instruction {
 	return program
 }
 
-// packetOutgoing is Linux's PACKET_OUTGOING: our own frames.
-const packetOutgoing = 4
+// packetHost is Linux's PACKET_HOST: for us. Not our own frames, nor those of a VLAN that
+// has no device here, which Linux marks as others'.
+const packetHost = 0
 
 // jumpUnless, as instruction number at, goes to reject unless the value is val.
 func jumpUnless(val uint32, at, reject int) bpf.JumpIf {

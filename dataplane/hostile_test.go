@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -197,4 +200,43 @@ func TestOddFramesComeThrough(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A frame with a VLAN tag is of another line, whatever its session.
+func TestTaggedFramesAreNotTheSessions(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			a, b := newPair(t, dataplane.Portable, kind)
+			line, device := a.raw("line"), b.raw("tun0")
+			frames := map[string][]byte{"a frame": b.frame(udp(make([]byte, 100)))}
+			a.send(line, frames, 1)
+			if list := came(device); len(list) != 1 {
+				t.Fatalf("without a tag, %d packets came", len(list))
+			}
+			a.tag(100)
+			a.send(line, frames, 10)
+			if list := came(device); len(list) > 0 {
+				t.Errorf("%d packets came", len(list))
+			}
+		})
+	}
+}
+
+// tag has all that leaves by the line carry a VLAN tag, as the line's network card is told it.
+func (e *end) tag(vlan int32) {
+	e.t.Helper()
+	e.ns.Do(func() {
+		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{
+			asm.Mov.Imm(asm.R2, 0x0081), asm.Mov.Imm(asm.R3, vlan), asm.FnSkbVlanPush.Call(), // EtherType 0x8100, network byte order
+			asm.Mov.Imm(asm.R0, -1), asm.Return(), // TCX_NEXT
+		}})
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		l, err := link.AttachTCX(link.TCXOptions{Program: p, Interface: e.line().Index, Attach: ebpf.AttachTCXEgress})
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		e.t.Cleanup(func() { l.Close(); p.Close() })
+	})
 }

@@ -38,7 +38,8 @@ func SetFeatures(name string, want map[string]bool) error {
 
 // wanted are the features that a line must have and must not have: GRO, for the packets that
 // strip has stripped; no segmentation by the network card, which would copy one PPPoE length
-// to all segments; and no checksums by one that looks for IP right behind Ethernet.
+// to all segments; no checksums by one that looks for IP right behind Ethernet; and no VLAN
+// tags taken off, for strip would not know a frame of a VLAN then.
 var wanted = map[string]bool{
 	"rx-gro":                       true,
 	"tx-tcp-segmentation":          false,
@@ -49,6 +50,8 @@ var wanted = map[string]bool{
 	"tx-gso-list":                  false,
 	"tx-checksum-ipv4":             false,
 	"tx-checksum-ipv6":             false,
+	"rx-vlan-hw-parse":             false,
+	"rx-vlan-stag-hw-parse":        false,
 }
 
 // anyChecksum is the feature of making checksums wherever they stand.

@@ -260,6 +260,10 @@ int hand_over(struct __sk_buff *skb)
 	struct note *n = (void *)(long)skb->data_meta;
 	if ((void *)(n + 1) > data || n->mark != MARK)
 		return TCX_NEXT;
+	if (skb->vlan_present) { /* a tag that strip has not seen, for the network card had taken it off */
+		stranger();
+		return TCX_DROP;
+	}
 	__u32 device = n->device, mtu = n->mtu;
 	if (!skb->gso_size)
 		clamp(skb, sizeof(struct ethhdr), skb->protocol, mtu);

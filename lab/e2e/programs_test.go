@@ -253,3 +253,54 @@ func TestUsersQueueIsRespected(t *testing.T) {
 	}
 	r.must(0, "stop")
 }
+
+// At full speed nothing stands still while there is no daemon: what is carried each second is
+// told, upwards and downwards.
+func TestNothingStandsStillWithoutTheDaemon(t *testing.T) {
+	r := newRouter(t)
+	r.fletsimOn(r.line, "br0")
+	r.configure(everything)
+	d := r.run()
+	r.up(20*time.Second, both...)
+	r.await("bizf", time.Second, "in the kernel", dataPathIs("ebpf", ""))
+	server := r.line.Command("iperf3", "-s")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	time.Sleep(300 * time.Millisecond) // iperf3 listens; it tells nobody
+	for _, direction := range []string{"up", "down"} {
+		args := []string{"-c", behindAC, "-t", "8", "-J", "--connect-timeout", "5000"}
+		if direction == "down" {
+			args = append(args, "-R")
+		}
+		cmd := r.host.Command("iperf3", args...)
+		var out strings.Builder
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond) // of traffic
+		d.end(os.Kill)
+		time.Sleep(2 * time.Second) // of traffic without a daemon
+		d = r.run()
+		r.await("bizf", 5*time.Second, "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed > 0 })
+		err := cmd.Wait()
+		var v report
+		if e := json.Unmarshal([]byte(out.String()), &v); e != nil || v.Error != "" || len(v.Intervals) < 8 {
+			t.Fatalf("%s: %v, %v: %s", direction, e, err, tail(out.String(), 20))
+		}
+		var each []float64
+		for _, i := range v.Intervals[:8] {
+			each = append(each, i.Sum.Bytes*8/1e9/(i.Sum.End-i.Sum.Start))
+		}
+		t.Logf("%s: Gbit/s in each second, no daemon from 2.5 to 4.5: %.2f", direction, each)
+		usual := (each[0] + each[1]) / 2
+		for i, rate := range each {
+			if rate < usual/5 { // on a machine that does other things as well
+				t.Errorf("%s: %.2f Gbit/s in second %d, usual was %.2f", direction, rate, i+1, usual)
+			}
+		}
+	}
+	r.must(0, "stop")
+}
