@@ -116,8 +116,7 @@ func Begin(dir string, p Parameters) (*Session, error) {
 		}
 	}
 	if err := s.begin(); err != nil {
-		s.close()
-		return nil, err
+		return nil, errors.Join(err, s.End())
 	}
 	return s, nil
 }
