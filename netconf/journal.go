@@ -390,7 +390,13 @@ func (j *Journal) Describe(owner string) []string {
 	var list []string
 	for _, e := range j.applied.of(owner) {
 		text := e.change.String()
-		if _, ok := e.change.(Sysctl); ok {
+		switch e.change.(type) {
+		case Offloads:
+			if e.was == "" { // they were so
+				continue
+			}
+			text += fmt.Sprintf(" (was %s)", e.was)
+		case Sysctl:
 			text += fmt.Sprintf(" (was %s)", e.was)
 		}
 		list = append(list, text)

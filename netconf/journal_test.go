@@ -80,7 +80,7 @@ func TestUndoGoesBackwards(t *testing.T) {
 		"delete route add unreachable 0.0.0.0/0 metric 1073741824 table 107",
 		"delete rule add from 203.0.113.7/32 lookup 107 pref 25600",
 		"delete programs on eth1, pinned in /sys/fs/bpf/pppoectl/01234567/eth1",
-		"features of eth1 for the programs: GRO on, segmentation off map[rx-gro:false tx-tcp-segmentation:true]",
+		"features of eth1 as programs in the kernel need them map[rx-gro:false tx-tcp-segmentation:true]",
 		"sysctl net/ipv6/conf/all/forwarding=0",
 		"delete route add ::/0 dev bizf metric 100",
 		"delete route add 0.0.0.0/0 dev bizf metric 100 src 203.0.113.7",

@@ -52,7 +52,7 @@ func (o Offloads) Restore(s System, was string) error {
 }
 
 func (o Offloads) String() string {
-	return "features of " + o.Interface + " for the programs: GRO on, segmentation off"
+	return "features of " + o.Interface + " as programs in the kernel need them"
 }
 
 func onOff(on bool) string {

@@ -123,7 +123,7 @@ func printUplink(w io.Writer, u control.Uplink, now time.Time) {
 // beyond reports whether a change to the system goes beyond what every session
 // needs: devices, addresses, routes and rules are in the JSON.
 func beyond(change string) bool {
-	for _, begin := range []string{"sysctl", "nft", "write", "resolvectl"} {
+	for _, begin := range []string{"sysctl", "nft", "write", "resolvectl", "features"} {
 		if strings.HasPrefix(change, begin) {
 			return true
 		}

@@ -20,6 +20,7 @@ type options struct {
 	idle    time.Duration // how long the daemon is watched while nothing happens
 	load    time.Duration // how long TCP flows, each direction
 	fresh   time.Duration // how long the sessions may take to come up
+	path    string        // the daemon's data path
 }
 
 func main() {
@@ -29,6 +30,7 @@ func main() {
 	flag.DurationVar(&o.idle, "idle", 10*time.Second, "how long the idle daemon is watched; an echo is sent each 10 s")
 	flag.DurationVar(&o.load, "time", 5*time.Second, "how long TCP flows, each direction")
 	flag.DurationVar(&o.fresh, "patience", 2*time.Minute, "how long the sessions may take to come up")
+	flag.StringVar(&o.path, "data-path", "auto", "the daemon's")
 	file := flag.String("json", "", "write all figures to this file, too")
 	picture := flag.String("plot", "", "draw them in this file (.svg or .png)")
 	flag.Parse()

@@ -50,7 +50,7 @@ const settle = 5 * time.Second
 
 // measure measures one number of sessions on a site of its own.
 func measure(ctx context.Context, o options, programs string, sessions int) (f size, err error) {
-	s, err := newSite(programs, sessions)
+	s, err := newSite(programs, o.path, sessions)
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err != nil {
 		return f, err

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // far is where TCP goes to: an address of fletsim's network behind the access concentrator.
@@ -42,12 +44,18 @@ func ip(args ...string) error { return command(exec.Command("ip", args...)) }
 
 // newSite makes the namespaces and starts fletsim. The caller closes the site even after
 // an error.
-func newSite(programs string, sessions int) (*site, error) {
+func newSite(programs, path string, sessions int) (*site, error) {
 	// These names are those of the tests' namespaces, which sweep away what a dead process has left.
 	s := &site{line: fmt.Sprintf("pppoectl-%d-1", os.Getpid()), host: fmt.Sprintf("pppoectl-%d-2", os.Getpid())}
 	var err error
 	if s.dir, err = os.MkdirTemp(programs, "site-"); err != nil {
 		return s, err
+	}
+	if err := os.Mkdir(s.file("bpf"), 0o700); err != nil {
+		return s, err
+	}
+	if err := unix.Mount("bpf", s.file("bpf"), "bpf", 0, ""); err != nil {
+		return s, fmt.Errorf("a BPF file system: %w", err)
 	}
 	for _, ns := range []string{s.line, s.host} {
 		if err := errors.Join(ip("netns", "add", ns), ip("-n", ns, "link", "set", "lo", "up")); err != nil {
@@ -58,7 +66,7 @@ func newSite(programs string, sessions int) (*site, error) {
 		ip("-n", s.host, "link", "add", "eth1", "type", "veth", "peer", "name", "l1", "netns", s.line),
 		ip("-n", s.host, "link", "set", "eth1", "up"), ip("-n", s.line, "link", "set", "l1", "up"),
 		os.WriteFile(s.file("fletsim.yaml"), []byte(lineConfig), 0o600),
-		os.WriteFile(s.file("pppoectl.yaml"), s.hostConfig(sessions), 0o600)); err != nil {
+		os.WriteFile(s.file("pppoectl.yaml"), s.hostConfig(path, sessions), 0o600)); err != nil {
 		return s, err
 	}
 	s.fletsim, err = start(s.line, s.file("fletsim.log"), s.program("fletsim"), "-i", "l1", "-c", s.file("fletsim.yaml"),
@@ -86,11 +94,11 @@ behind: {device: internet, addresses: [` + far + `/32]}
 
 // hostConfig is the daemon's: an uplink for each session, both families. It logs as JSON,
 // for that is read here.
-func (s *site) hostConfig(sessions int) []byte {
+func (s *site) hostConfig(path string, sessions int) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "run-dir: %s\nstate-dir: %s\nlog: {format: json}\nuplinks:\n", s.file("run"), s.file("state"))
+	fmt.Fprintf(&b, "run-dir: %s\nstate-dir: %s\nbpf-dir: %s/pppoectl\nlog: {format: json}\nuplinks:\n", s.file("run"), s.file("state"), s.file("bpf"))
 	for i := range sessions {
-		fmt.Fprintf(&b, "  u%04d: {interface: eth1, username: u%04d@load.example.jp, password: load, families: [ipv4, ipv6]}\n", i+1, i+1)
+		fmt.Fprintf(&b, "  u%04d: {interface: eth1, username: u%04d@load.example.jp, password: load, families: [ipv4, ipv6], data-path: %s}\n", i+1, i+1, path)
 	}
 	return b.Bytes()
 }
@@ -103,5 +111,5 @@ func (s *site) close() error {
 	if s.fletsim != nil {
 		s.fletsim.kill()
 	}
-	return errors.Join(ip("netns", "delete", s.host), ip("netns", "delete", s.line), os.RemoveAll(s.dir))
+	return errors.Join(ip("netns", "delete", s.host), ip("netns", "delete", s.line), unix.Unmount(s.file("bpf"), unix.MNT_DETACH), os.RemoveAll(s.dir))
 }

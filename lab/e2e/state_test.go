@@ -268,7 +268,7 @@ func TestDamagedJournal(t *testing.T) {
 	for name, change := range forms {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.configure(alone)
+			s.configure(withPath(alone, "offload")) // what was set otherwise on the line before is known to the journal alone
 			f := s.fletsimOn(s.line, "br0")
 			before := s.settled()
 			d := s.run("bizf")
