@@ -40,7 +40,7 @@ const (
 func (o offload) finish(frame []byte) [][]byte {
 	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE {
 		if at := o.start + o.offset; o.checksum && at+2 <= len(frame) {
-			binary.BigEndian.PutUint16(frame[at:], fold(sum(frame[o.start:], 0)))
+			binary.BigEndian.PutUint16(frame[at:], some(fold(sum(frame[o.start:], 0)))) // as the kernel, of TCP too
 		}
 		return [][]byte{frame}
 	}
@@ -103,7 +103,7 @@ func (s layout) segment(frame []byte, i, size int, payload []byte, last bool) []
 		binary.BigEndian.PutUint16(ip[4:], uint16(len(ip)-40))
 		addresses = ip[8:40]
 	}
-	checksum := t[udpChecksum:]
+	checksum, form := t[udpChecksum:], some
 	if s.protocol == protocolTCP {
 		binary.BigEndian.PutUint32(t[tcpSequence:], binary.BigEndian.Uint32(t[tcpSequence:])+uint32(i*size))
 		if !last {
@@ -112,13 +112,13 @@ func (s layout) segment(frame []byte, i, size int, payload []byte, last bool) []
 		if i > 0 {
 			t[tcpFlags] &^= flagCWR // RFC 3168 section 6.1.2
 		}
-		checksum = t[tcpChecksum:]
+		checksum, form = t[tcpChecksum:], func(v uint16) uint16 { return v }
 	} else {
 		binary.BigEndian.PutUint16(t[udpLength:], uint16(len(t)))
 	}
 	binary.BigEndian.PutUint16(checksum, 0)
 	pseudo := sum(addresses, uint32(s.protocol)+uint32(len(t)))
-	binary.BigEndian.PutUint16(checksum, fold(sum(t, pseudo)))
+	binary.BigEndian.PutUint16(checksum, form(fold(sum(t, pseudo))))
 	return b
 }
 
@@ -133,13 +133,18 @@ func sum(b []byte, n uint32) uint32 {
 	return n
 }
 
-// fold makes a checksum of a sum; 0 is written as its other form, for UDP means none by it.
+// fold makes a checksum of a sum.
 func fold(n uint32) uint16 {
 	for n > 0xffff {
 		n = n>>16 + n&0xffff
 	}
-	if n == 0xffff {
+	return ^uint16(n)
+}
+
+// some returns a checksum in the form that is not 0, by which UDP means none.
+func some(checksum uint16) uint16 {
+	if checksum == 0 {
 		return 0xffff
 	}
-	return ^uint16(n)
+	return checksum
 }

@@ -58,10 +58,14 @@ func (u *uplink) dial() {
 		return
 	}
 	u.noPrograms = "" // it may be another now
+	had := u.hasPrograms()
 	// Without a device a login would be of no use, and may be one too many.
 	if err := u.ensureDevice(); err != nil {
 		u.failed(cause.DeviceFailed, err.Error(), "", 0)
 		return
+	}
+	if !had && u.hasPrograms() {
+		u.resetUntil = u.s.env.Now() + lineReset
 	}
 	u.attempts++
 	u.dials++

@@ -27,6 +27,7 @@ type kernel struct {
 	taken  string // a destination that another device has the default route for
 	lineUp bool   // whoever did it
 	noXDP  error  // why no programs can be had
+	reset  func() // what attaching them does to the line
 	paths  []*path
 
 	routers   []*routers
@@ -192,6 +193,9 @@ func (k *kernel) SetFeatures(string, int, map[string]bool) error { return nil }
 func (k *kernel) AttachPrograms(p netconf.Programs) error {
 	if k.noXDP != nil {
 		return k.noXDP
+	}
+	if k.reset != nil && !k.has("programs on "+p.Interface) {
+		k.reset()
 	}
 	return k.set(true, "programs on %s", p.Interface)
 }

@@ -74,6 +74,10 @@ func (u *uplink) carrierLost() {
 	switch u.machine.Phase() {
 	case session.Up, session.Network, session.Down:
 	default:
+		if u.s.env.Now() < u.resetUntil {
+			u.abandonReset()
+			return
+		}
 		u.step(session.Input{Command: session.Abandon, Cause: cause.NoCarrier, Text: cause.NoCarrier.Text()})
 	}
 }

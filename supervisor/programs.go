@@ -4,10 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
+	"pppoectl/cause"
 	"pppoectl/dataplane"
 	"pppoectl/netconf"
+	"pppoectl/session"
 )
 
 // pinDirectory is where a line's programs are pinned. A BPF file system is common to all
@@ -33,6 +37,25 @@ func (p *plan) programs() {
 		netconf.Offloads{Interface: ifi.Name, Index: ifi.Index},
 		netconf.Programs{Interface: ifi.Name, Index: ifi.Index, Directory: u.pins},
 	)
+}
+
+// lineReset is how long a network card may take to notice that programs were attached.
+const lineReset = 2 * time.Second
+
+// hasPrograms reports whether the line's programs stand among the uplink's changes.
+func (u *uplink) hasPrograms() bool {
+	return slices.ContainsFunc(u.s.journal.Applied(u.cfg.Name), func(c netconf.Change) bool {
+		_, ok := c.(netconf.Programs)
+		return ok
+	})
+}
+
+// abandonReset ends a session in the making whose line has just lost its carrier because of
+// our programs: no failure, and nothing to warn of.
+func (u *uplink) abandonReset() {
+	u.moving = true
+	u.step(session.Input{Command: session.Abandon, Cause: cause.NoCarrier, Text: "the line's carrier is away while programs are attached"})
+	u.moving = false
 }
 
 // wantsPrograms returns where the line's programs are to be pinned; empty if it is to have

@@ -8,6 +8,7 @@ import (
 
 	"pppoectl/cause"
 	"pppoectl/configs"
+	"pppoectl/line"
 	"pppoectl/pppoe"
 )
 
@@ -126,4 +127,33 @@ func TestSessionThatIsNotTakenOverIsTakenOut(t *testing.T) {
 			t.Errorf("pinned in %s, was %s", again, pins)
 		}
 	}, pinned)
+}
+
+// A network card that loses its carrier when programs are attached costs a moment, and nothing
+// is told as a failure.
+func TestCarrierThatGoesWithTheProgramsIsWaitedFor(t *testing.T) {
+	inWorldOf(t, programmed("auto"), func(w *world) {
+		w.pass(time.Second)
+		w.expect("bizf", "waiting-carrier")
+		w.link(func(s *line.Status) { s.Carrier = true })
+		w.pass(time.Second)
+		for _, name := range []string{"bizf", "bizf6"} {
+			w.expect(name, "up")
+			if u := w.uplink(name); u.LastError != nil || u.LastDrop != nil || u.NextTry != nil {
+				t.Errorf("%s: %+v", name, u)
+			}
+			for _, e := range w.events(name) {
+				if e.Kind == "failed" || e.Kind == "dropped" {
+					t.Errorf("%s: %+v", name, e)
+				}
+			}
+		}
+		if n := w.count(pppoe.PADT); n > 0 {
+			t.Errorf("%d PADTs", n)
+		}
+	}, pinned, func(w *world) {
+		w.reset = func() {
+			w.changeLink(func(s *line.Status) { s.Carrier = false })
+		}
+	})
 }

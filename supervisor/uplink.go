@@ -52,6 +52,8 @@ type uplink struct {
 	pathNote   string         // why it is no faster one
 	pins       string         // where the line's programs are pinned; empty: it has none
 	noPrograms string         // why it has none
+	resetUntil time.Duration  // the line may be about to lose its carrier by that, since boot
+	attached   time.Duration  // when they were, by us, since boot
 	carryAt    time.Duration  // when to try for a data path again, since boot; 0: no need
 	carried    time.Duration  // when the data path was opened
 	againAt    time.Duration  // when to try again what the system has refused, since boot; 0: no need

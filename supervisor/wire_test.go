@@ -141,13 +141,17 @@ func (x *wire) follow(string) (<-chan line.Status, func()) {
 
 // link changes the interface.
 func (x *wire) link(f func(*line.Status)) {
+	x.changeLink(f)
+	synctest.Wait()
+}
+
+func (x *wire) changeLink(f func(*line.Status)) {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	f(&x.status)
 	for c := range x.follows {
 		c <- x.status
 	}
-	x.mu.Unlock()
-	synctest.Wait()
 }
 
 func (x *wire) open(ifi net.Interface) (supervisor.Port, error) {
