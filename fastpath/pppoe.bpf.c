@@ -83,7 +83,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } traffic SEC(".maps");
 
-/* Session frames on the line that are of no session here. */
+/* Data on the line that is of no session here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -142,7 +142,8 @@ int strip(struct xdp_md *ctx)
 	__builtin_memcpy(key.ac, h->eth.h_source, sizeof(key.ac));
 	struct session *s = bpf_map_lookup_elem(&sessions, &key);
 	if (!s || !same_mac(h->eth.h_dest, s->mac)) {
-		stranger();
+		if (bpf_ntohs(h->protocol) < 0x8000) /* a session in the making has control frames */
+			stranger();
 		return XDP_PASS;
 	}
 	__be16 protocol = h->protocol;

@@ -198,7 +198,7 @@ func Carried(dir string, device int) (Traffic, error) {
 	return trafficIn(m, uint32(device))
 }
 
-// Strangers returns how many session frames on the line were of no session here.
+// Strangers returns how many frames of data on the line were of no session here.
 func (s *Session) Strangers() (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
