@@ -3,7 +3,6 @@ package dataplane
 import (
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"pppoectl/fastpath"
@@ -39,21 +38,21 @@ func NewEBPF(s Session, device Device) (Path, error) {
 	if s.Programs == "" {
 		return nil, ErrNoPrograms
 	}
-	ifi, err := net.InterfaceByName(s.Device)
+	index, err := tun.Index(s.Device)
 	if err != nil {
-		return nil, fmt.Errorf("TUN device %s: %w", s.Device, err)
+		return nil, err
 	}
 	p := &inKernel{parameters: s, device: device, failed: make(chan error, 1)}
 	if err := p.standBeside(NewPortable); err != nil {
 		return nil, err
 	}
-	p.session, err = fastpath.Begin(s.Programs, fastpath.Parameters{ID: s.ID, AC: s.AC, MAC: s.MAC, MTU: s.MTU, Device: ifi.Index})
+	p.session, err = fastpath.Begin(s.Programs, fastpath.Parameters{ID: s.ID, AC: s.AC, MAC: s.MAC, MTU: s.MTU, Device: index})
 	if err != nil {
 		close(p.left)
 		return nil, errors.Join(err, p.beside.Close())
 	}
 	p.base, _ = p.session.Traffic()
-	if p.queue, err = watchQueue(ifi.Index, p.queueChanged); err != nil {
+	if p.queue, err = watchQueue(index, p.queueChanged); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -168,8 +167,8 @@ func Carried(device, pins string) (Counters, error) {
 		return Counters{}, err
 	}
 	all := Counters{RxPackets: c.ReceivedPackets, RxBytes: c.ReceivedBytes, TxPackets: c.SentPackets, TxBytes: c.SentBytes}
-	if ifi, err := net.InterfaceByName(device); err == nil && pins != "" {
-		if t, err := fastpath.Carried(pins, ifi.Index); err == nil {
+	if index, err := tun.Index(device); err == nil && pins != "" {
+		if t, err := fastpath.Carried(pins, index); err == nil {
 			kernel := counted(t)
 			kernel.RxDropped, kernel.TxDropped = 0, 0
 			all = all.Add(kernel)
@@ -214,9 +213,9 @@ func (p *inKernel) end(kernel func() error) error {
 // Forget has programs that are pinned in a directory carry no session of a TUN device any
 // more: one of an earlier run that is not gone on with.
 func Forget(pins, device string) error {
-	ifi, err := net.InterfaceByName(device)
+	index, err := tun.Index(device)
 	if err != nil {
 		return nil // gone, and so nothing reaches it
 	}
-	return fastpath.Forget(pins, ifi.Index)
+	return fastpath.Forget(pins, index)
 }

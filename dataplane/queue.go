@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -93,6 +94,9 @@ func deviceOf(b []byte) int {
 // usersQueue returns the kind of the queueing discipline that somebody has given a device;
 // empty if it has the kernel's own, whose handle is 0.
 func usersQueue(device int) string {
+	if slices.Contains([]string{"noop", "noqueue", "pfifo_fast"}, kindOfQueue(device)) {
+		return "" // nobody asks for those, and the list is of all devices: there may be thousands
+	}
 	l, err := netlink.LinkByIndex(device)
 	if err != nil {
 		return ""
@@ -104,6 +108,28 @@ func usersQueue(device int) string {
 	for _, q := range list {
 		if a := q.Attrs(); a.Parent == netlink.HANDLE_ROOT && a.Handle != 0 && a.LinkIndex == device {
 			return q.Type()
+		}
+	}
+	return ""
+}
+
+// kindOfQueue returns the kind of a device's queueing discipline; empty if it is not known.
+func kindOfQueue(device int) string {
+	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
+	m := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	m.Index = int32(device)
+	request.AddData(m)
+	answers, err := request.Execute(unix.NETLINK_ROUTE, 0)
+	if err != nil || len(answers) == 0 || len(answers[0]) < unix.SizeofIfInfomsg {
+		return ""
+	}
+	attributes, err := nl.ParseRouteAttr(answers[0][unix.SizeofIfInfomsg:])
+	if err != nil {
+		return ""
+	}
+	for _, a := range attributes {
+		if a.Attr.Type == unix.IFLA_QDISC {
+			return strings.TrimRight(string(a.Value), "\x00")
 		}
 	}
 	return ""

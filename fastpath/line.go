@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -26,11 +27,16 @@ const (
 // this version's programs. Where they cannot be, nothing is left, and the error says why in
 // words for the operator.
 func Attach(dir, name string, index int) error {
+	attaching.Lock()
+	defer attaching.Unlock()
+	if attached[dir] == index && complete(dir, index) { // by this process: nothing is newer
+		return nil
+	}
 	if err := prepare(dir); err != nil {
 		return err
 	}
 	if pinnedOn(filepath.Join(dir, pinStrip)) != index {
-		if err := Detach(dir, index); err != nil {
+		if err := detach(dir, index); err != nil {
 			return err
 		}
 		if err := free(name, index); err != nil {
@@ -39,15 +45,27 @@ func Attach(dir, name string, index int) error {
 	}
 	err := attach(dir, name, index)
 	if errors.Is(err, ebpf.ErrMapIncompatible) { // another version's: its sessions are told anew
-		if err := Detach(dir, index); err != nil {
+		if err := detach(dir, index); err != nil {
 			return err
 		}
 		err = attach(dir, name, index)
 	}
 	if err != nil {
-		return errors.Join(explain(err, name), Detach(dir, index))
+		return errors.Join(explain(err, name), detach(dir, index))
 	}
+	attached[dir] = index
 	return nil
+}
+
+// attached is what this process has attached, for many sessions of a line ask for the same.
+var (
+	attaching sync.Mutex
+	attached  = map[string]int{}
+)
+
+// complete reports whether the line's links are there.
+func complete(dir string, index int) bool {
+	return pinnedOn(filepath.Join(dir, pinStrip)) == index && pinnedOn(filepath.Join(dir, pinHandOver)) == index
 }
 
 func attach(dir, name string, index int) error {
@@ -122,6 +140,13 @@ func tagOf(p *ebpf.Program) string {
 // Detach takes the programs that are pinned in dir off, and all that belongs to them. It is
 // no error if nothing is there.
 func Detach(dir string, index int) error {
+	attaching.Lock()
+	defer attaching.Unlock()
+	return detach(dir, index)
+}
+
+func detach(dir string, index int) error {
+	delete(attached, dir)
 	// The line first: see attach.
 	failed := []error{unpin(filepath.Join(dir, pinStrip))}
 	entries, err := os.ReadDir(dir)

@@ -1,7 +1,7 @@
 package netconf
 
 import (
-	"net"
+	"github.com/vishvananda/netlink"
 
 	"pppoectl/fastpath"
 )
@@ -11,7 +11,7 @@ func (Linux) UnfitFeatures(name string) (map[string]bool, error) { return fastpa
 
 // SetFeatures switches features of an interface, if it is the one with that index.
 func (Linux) SetFeatures(name string, index int, want map[string]bool) error {
-	if ifi, err := net.InterfaceByName(name); err != nil || ifi.Index != index {
+	if link, err := netlink.LinkByName(name); err != nil || link.Attrs().Index != index {
 		return nil // it is gone, and all that was set with it
 	}
 	return fastpath.SetFeatures(name, want)

@@ -25,3 +25,13 @@ func Count(name string) (Carried, error) {
 	}
 	return Carried{s.RxPackets, s.RxBytes, s.TxPackets, s.TxBytes}, nil
 }
+
+// Index returns the index of the device called name. Package net would list all interfaces
+// for that, and there may be thousands.
+func Index(name string) (int, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("TUN device %s: %w", name, err)
+	}
+	return link.Attrs().Index, nil
+}
