@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"pppoectl/fastpath"
@@ -28,7 +29,8 @@ type inKernel struct {
 	before     Counters      // of those that were there before it
 	ipv4, ipv6 bool
 	last       fastpath.Traffic // what was last read of the kernel
-	upload     string           // why that goes another way; empty if it does not
+	users      string           // the user's queue on the device; empty: none
+	noRoom     bool             // the line's driver has none for what strip notes
 	closed     bool
 }
 
@@ -48,8 +50,7 @@ func NewEBPF(s Session, device Device) (Path, error) {
 	}
 	p.session, err = fastpath.Begin(s.Programs, fastpath.Parameters{ID: s.ID, AC: s.AC, MAC: s.MAC, MTU: s.MTU, Device: index})
 	if err != nil {
-		close(p.left)
-		return nil, errors.Join(err, p.beside.Close())
+		return nil, errors.Join(err, p.endBeside())
 	}
 	p.base, _ = p.session.Traffic()
 	if p.queue, err = watchQueue(index, p.queueChanged); err != nil {
@@ -60,11 +61,7 @@ func NewEBPF(s Session, device Device) (Path, error) {
 
 // standBeside has a path in user space take the place of the one that is there.
 func (p *inKernel) standBeside(open func(Session, Device) (Path, error)) error {
-	if p.beside != nil {
-		close(p.left)
-		p.beside.Close()
-		p.before = p.before.Add(p.beside.Counters())
-	}
+	p.endBeside()
 	path, err := open(p.parameters, p.device)
 	if err != nil {
 		return err
@@ -82,6 +79,18 @@ func (p *inKernel) standBeside(open func(Session, Device) (Path, error)) error {
 	return nil
 }
 
+// endBeside ends the path that is there, if there is one.
+func (p *inKernel) endBeside() error {
+	if p.beside == nil {
+		return nil
+	}
+	close(p.left)
+	err := p.beside.Close()
+	p.before = p.before.Add(p.beside.Counters())
+	p.beside = nil
+	return err
+}
+
 func (p *inKernel) fail(err error) {
 	select {
 	case p.failed <- err:
@@ -94,24 +103,21 @@ func (p *inKernel) fail(err error) {
 func (p *inKernel) queueChanged(users string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || (users == "") == (p.upload == "") {
+	if p.closed || users == p.users {
 		return
 	}
+	p.users = users
+	p.goRound()
+}
+
+// goRound has the kind of path beside that what goes round needs.
+func (p *inKernel) goRound() {
 	open := NewPortable
-	if users != "" {
+	if p.users != "" || p.noRoom {
 		open = openBeside
 	}
-	err := p.standBeside(open)
-	if err == nil {
-		err = p.session.SlowUpload(users != "")
-	}
-	if err != nil {
+	if err := errors.Join(p.standBeside(open), p.session.SlowUpload(p.users != "")); err != nil {
 		p.fail(err)
-		return
-	}
-	p.upload = ""
-	if users != "" {
-		p.upload = fmt.Sprintf("upload by %s, for the sake of the %s queue on the device", p.beside.Kind(), users)
 	}
 }
 
@@ -120,7 +126,17 @@ func (p *inKernel) Kind() string { return string(EBPF) }
 func (p *inKernel) Note() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.upload
+	if p.beside == nil {
+		return ""
+	}
+	var notes []string
+	if p.users != "" {
+		notes = append(notes, fmt.Sprintf("upload by %s, for the sake of the %s queue on the device", p.beside.Kind(), p.users))
+	}
+	if p.noRoom {
+		notes = append(notes, fmt.Sprintf("download by %s, for the line's driver has no XDP metadata", p.beside.Kind()))
+	}
+	return strings.Join(notes, "; ")
 }
 
 func (p *inKernel) Failed() <-chan error { return p.failed }
@@ -129,9 +145,14 @@ func (p *inKernel) Pass(ipv4, ipv6 bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ipv4, p.ipv6 = ipv4, ipv6
-	p.beside.Pass(ipv4, ipv6)
+	if p.beside != nil {
+		p.beside.Pass(ipv4, ipv6)
+	}
 	p.session.Pass(ipv4, ipv6) // it fails only if somebody has taken the session out
 }
+
+// enoughToTell is how many packets show that a driver has no metadata.
+const enoughToTell = 100
 
 // traffic is what the kernel has carried for this path.
 func (p *inKernel) traffic() fastpath.Traffic {
@@ -141,6 +162,11 @@ func (p *inKernel) traffic() fastpath.Traffic {
 		if t, err := p.session.Traffic(); err == nil {
 			p.last = t.Sub(p.base)
 		}
+		// Without room for a note strip lets all pass as it is.
+		if !p.noRoom && p.last.RxPackets == 0 && p.last.RxSlow > enoughToTell {
+			p.noRoom = true
+			p.goRound()
+		}
 	}
 	return p.last
 }
@@ -149,7 +175,11 @@ func (p *inKernel) Counters() Counters {
 	kernel := counted(p.traffic())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.before.Add(p.beside.Counters()).Add(kernel)
+	sum := p.before.Add(kernel)
+	if p.beside != nil {
+		sum = sum.Add(p.beside.Counters())
+	}
+	return sum
 }
 
 func counted(t fastpath.Traffic) Counters {
@@ -188,8 +218,10 @@ func (p *inKernel) Reasons() map[string]uint64 {
 	if !p.closed {
 		reasons["line_other_sessions"], _ = p.session.Strangers()
 	}
-	for r, n := range p.beside.Reasons() {
-		reasons[r] += n
+	if p.beside != nil {
+		for r, n := range p.beside.Reasons() {
+			reasons[r] += n
+		}
 	}
 	return reasons
 }
@@ -206,8 +238,7 @@ func (p *inKernel) end(kernel func() error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	close(p.left)
-	return errors.Join(kernel(), p.beside.Close())
+	return errors.Join(kernel(), p.endBeside())
 }
 
 // Forget has programs that are pinned in a directory carry no session of a TUN device any

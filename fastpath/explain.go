@@ -33,13 +33,18 @@ func prepare(dir string) error {
 
 // explain puts what the kernel says into words for an operator.
 func explain(err error, name string) error {
+	var rejected *ebpf.VerifierError
 	switch {
+	case errors.As(err, &rejected):
+		return fmt.Errorf("the kernel, %s, refuses the programs: %w", release(), rejected.Cause)
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, new(*fs.PathError)):
+		return err
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return errors.New("no right to load BPF programs: it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("the kernel has no tcx, which Linux 6.6 brings; this is %s", release())
 	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%s has no native XDP", name)
+		return fmt.Errorf("%s has no native XDP (%w)", name, unix.EOPNOTSUPP)
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
 		return fmt.Errorf("another program's XDP is on %s", name)
 	}

@@ -35,6 +35,7 @@ func Attach(dir, name string, index int) error {
 	if err := prepare(dir); err != nil {
 		return err
 	}
+	had := complete(dir, index)
 	if pinnedOn(filepath.Join(dir, pinStrip)) != index {
 		if err := detach(dir, index); err != nil {
 			return err
@@ -50,6 +51,9 @@ func Attach(dir, name string, index int) error {
 		}
 		err = attach(dir, name, index)
 	}
+	if err != nil && had {
+		return explain(err, name) // those that carry go on
+	}
 	if err != nil {
 		return errors.Join(explain(err, name), detach(dir, index))
 	}
@@ -63,16 +67,17 @@ var (
 	attached  = map[string]int{}
 )
 
-// complete reports whether the line's links are there.
+// complete reports whether all is there that carries sessions of the line.
 func complete(dir string, index int) bool {
-	return pinnedOn(filepath.Join(dir, pinStrip)) == index && pinnedOn(filepath.Join(dir, pinHandOver)) == index
+	return pinnedOn(filepath.Join(dir, pinStrip)) == index && pinnedOn(filepath.Join(dir, pinHandOver)) == index &&
+		pinnedOn(filepath.Join(dir, pinSegments)) == farOf(index)
 }
 
 func attach(dir, name string, index int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	pair, err := ensurePair(name, index)
+	pair, err := ensurePair(dir, index)
 	if err != nil {
 		pair = pairOf{} // uneven super-packets go through user space
 	}
@@ -84,12 +89,18 @@ func attach(dir, name string, index int) error {
 		spec.Variables[programsVarSplitIfindex].Set(uint32(pair.near))); err != nil {
 		return err
 	}
+	// Programs know the pair by its index, and maps by what they are.
+	renew := pinnedOn(filepath.Join(dir, pinSegments)) != pair.far
+	for name := range spec.Maps {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil && spec.Maps[name].Pinning == ebpf.PinByName {
+			renew = true
+		}
+	}
 	var o programsObjects
 	if err := spec.LoadAndAssign(&o, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: dir}}); err != nil {
 		return err
 	}
 	defer o.Close()
-	renew := pinnedOn(filepath.Join(dir, pinSegments)) != pair.far // the programs know the pair by its index
 	for name, p := range map[string]**ebpf.Program{
 		programsProgStrip: &o.Strip, programsProgHandOver: &o.HandOver,
 		programsProgEncapsulate: &o.Encapsulate, programsProgEncapsulateSegment: &o.EncapsulateSegment,
@@ -103,6 +114,9 @@ func attach(dir, name string, index int) error {
 			return err
 		}
 	}
+	if err := renewUploads(dir, o.Encapsulate); err != nil {
+		return err
+	}
 	// What strip has stripped must not come into the machine by the line.
 	if err := ensureTCX(filepath.Join(dir, pinHandOver), index, o.HandOver, ebpf.AttachTCXIngress); err != nil {
 		return err
@@ -110,6 +124,17 @@ func attach(dir, name string, index int) error {
 	return ensureLink(filepath.Join(dir, pinStrip), index, o.Strip, func() (link.Link, error) {
 		return link.AttachXDP(link.XDPOptions{Program: o.Strip, Interface: index, Flags: link.XDPDriverMode})
 	})
+}
+
+// renewUploads has the TUN devices of sessions that go on use a program.
+func renewUploads(dir string, program *ebpf.Program) error {
+	pins, err := filepath.Glob(filepath.Join(dir, pinUpload+"*"))
+	for _, pin := range pins {
+		if device := pinnedOn(pin); device != 0 {
+			err = errors.Join(err, ensureTCX(pin, device, program, ebpf.AttachTCXEgress))
+		}
+	}
+	return err
 }
 
 // keep puts the program that is pinned in p's place if both are the same, else p in its.
@@ -147,6 +172,12 @@ func Detach(dir string, index int) error {
 
 func detach(dir string, index int) error {
 	delete(attached, dir)
+	if err := removePair(dir, index); err != nil {
+		return err
+	}
+	if now := pinnedOn(filepath.Join(dir, pinStrip)); now != 0 && now != index {
+		return nil // the interface was made again, and has programs already
+	}
 	// The line first: see attach.
 	failed := []error{unpin(filepath.Join(dir, pinStrip))}
 	entries, err := os.ReadDir(dir)
@@ -156,7 +187,7 @@ func detach(dir string, index int) error {
 	for _, e := range entries {
 		failed = append(failed, unpin(filepath.Join(dir, e.Name())))
 	}
-	return errors.Join(append(failed, err, removePair(index), removeEmpty(dir))...)
+	return errors.Join(append(failed, err, removeEmpty(dir))...)
 }
 
 // unpin removes what is pinned at a path. A link ends with its last reference, which is
@@ -172,10 +203,11 @@ func unpin(path string) error {
 	return nil
 }
 
-// ensureTCX has a program at a device's tcx hook.
+// ensureTCX has a program at a device's tcx hook, before all others: one that takes a packet
+// would else have it end here.
 func ensureTCX(pin string, device int, program *ebpf.Program, hook ebpf.AttachType) error {
 	return ensureLink(pin, device, program, func() (link.Link, error) {
-		return link.AttachTCX(link.TCXOptions{Program: program, Interface: device, Attach: hook})
+		return link.AttachTCX(link.TCXOptions{Program: program, Interface: device, Attach: hook, Anchor: link.Head()})
 	})
 }
 

@@ -210,6 +210,65 @@ func TestSessionStaysInTheKernel(t *testing.T) {
 	})
 }
 
+// Whoever was the last on an interface that is no more leaves the programs of the new one alone.
+func TestDetachOfAnInterfaceThatIsGone(t *testing.T) {
+	l := newLine(t)
+	if err := l.attach("line"); err != nil {
+		t.Fatal(err)
+	}
+	first, old := l.xdpLink(), l.index("line")
+	l.ns.Do(func() {
+		if err := fastpath.Detach(l.pins, old+1000); err != nil {
+			t.Error(err)
+		}
+	})
+	if l.xdpLink() != first {
+		t.Error("they are not the same any more")
+	}
+	l.detach()
+}
+
+// A device has one session: what it had before is taken out with the next.
+func TestDeviceHasOneSession(t *testing.T) {
+	l := newLine(t)
+	if err := l.attach("line"); err != nil {
+		t.Fatal(err)
+	}
+	defer l.detach()
+	l.ns.Do(func() {
+		d, err := tun.Make("tun0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		index, err := tun.Index("tun0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last *fastpath.Session
+		for id := range uint16(3) {
+			if last, err = fastpath.Begin(l.pins, fastpath.Parameters{ID: id + 1, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: index}); err != nil {
+				t.Fatal(err)
+			}
+			last.Leave()
+		}
+		m, err := ebpf.LoadPinnedMap(filepath.Join(l.pins, "sessions"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		var k [8]byte
+		var v [16]byte
+		var ids []byte
+		for i := m.Iterate(); i.Next(&k, &v); {
+			ids = append(ids, k[1])
+		}
+		if len(ids) != 1 || ids[0] != 3 {
+			t.Errorf("sessions %v, want 3 alone", ids)
+		}
+	})
+}
+
 // Where programs cannot be, the reason is told and nothing is left.
 func TestWhyThereAreNoPrograms(t *testing.T) {
 	l := newLine(t)

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -18,13 +19,13 @@ func pairNames(index int) (near, far string) {
 	return fmt.Sprintf("pppoe%da", index), fmt.Sprintf("pppoe%db", index)
 }
 
-// pairAlias is written on the pair of an interface.
-func pairAlias(name string) string { return "pppoectl segments for " + name }
+// pairAlias is written on the pair of a line: whose it is, for another daemon may have one.
+func pairAlias(dir string) string { return "pppoectl segments " + filepath.Base(filepath.Dir(dir)) }
 
-// ensurePair makes the pair of the interface of that name and index, or finds it.
-func ensurePair(name string, index int) (pairOf, error) {
+// ensurePair makes the pair of the interface with an index, or finds it.
+func ensurePair(dir string, index int) (pairOf, error) {
 	near, far := pairNames(index)
-	if l, err := netlink.LinkByName(near); err == nil && !isPair(l) {
+	if l, err := netlink.LinkByName(near); err == nil && !isPair(l, dir) {
 		return pairOf{}, fmt.Errorf("%s exists and is not ours", near)
 	} else if err != nil {
 		attrs := netlink.NewLinkAttrs()
@@ -33,14 +34,14 @@ func ensurePair(name string, index int) (pairOf, error) {
 			return pairOf{}, err
 		}
 	}
-	p, err := setUpPair(name, near, far)
+	p, err := setUpPair(dir, near, far)
 	if err != nil {
-		return pairOf{}, errors.Join(err, removePair(index))
+		return pairOf{}, errors.Join(err, removePair(dir, index))
 	}
 	return p, nil
 }
 
-func setUpPair(name, near, far string) (pairOf, error) {
+func setUpPair(dir, near, far string) (pairOf, error) {
 	var indices [2]int
 	for i, n := range []string{near, far} {
 		l, err := netlink.LinkByName(n)
@@ -50,7 +51,7 @@ func setUpPair(name, near, far string) (pairOf, error) {
 		if err := netlink.LinkSetIP6AddrGenMode(l, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return pairOf{}, err
 		}
-		if err := errors.Join(netlink.LinkSetAlias(l, pairAlias(name)), netlink.LinkSetARPOff(l), netlink.LinkSetUp(l)); err != nil {
+		if err := errors.Join(netlink.LinkSetAlias(l, pairAlias(dir)), netlink.LinkSetARPOff(l), netlink.LinkSetUp(l)); err != nil {
 			return pairOf{}, err
 		}
 		indices[i] = l.Attrs().Index
@@ -71,18 +72,28 @@ func setUpPair(name, near, far string) (pairOf, error) {
 	return pairOf{indices[0], indices[1]}, nil
 }
 
-// isPair reports whether an interface with a pair's name is of one. Without an alias it is one
+// isPair reports whether an interface with a pair's name is of the line's. Without an alias it is one
 // that we had not finished making.
-func isPair(l netlink.Link) bool {
+func isPair(l netlink.Link, dir string) bool {
 	a := l.Attrs().Alias
-	return l.Type() == "veth" && (a == "" || strings.HasPrefix(a, pairAlias("")))
+	return l.Type() == "veth" && (a == "" || a == pairAlias(dir))
+}
+
+// farOf returns the index of the far half of an interface's pair; 0 if there is none.
+func farOf(index int) int {
+	_, far := pairNames(index)
+	l, err := netlink.LinkByName(far)
+	if err != nil {
+		return 0
+	}
+	return l.Attrs().Index
 }
 
 // removePair removes the pair of the interface with an index, if it is ours.
-func removePair(index int) error {
+func removePair(dir string, index int) error {
 	near, _ := pairNames(index)
 	l, err := netlink.LinkByName(near)
-	if err != nil || !isPair(l) {
+	if err != nil || !isPair(l, dir) {
 		return nil
 	}
 	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {

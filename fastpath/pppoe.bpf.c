@@ -168,11 +168,13 @@ int strip(struct xdp_md *ctx)
 	struct ethhdr eth = h->eth;
 	eth.h_proto = protocol == bpf_htons(PPP_IPV4) ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	__u32 padding = total - sizeof(*h) - packet;
-	if (padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) {
+	/* Not each driver has room for the note. */
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(struct note))) {
 		c->rx_slow++;
 		return XDP_PASS;
 	}
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(struct note))) {
+	if (padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) {
+		bpf_xdp_adjust_meta(ctx, sizeof(struct note));
 		c->rx_slow++;
 		return XDP_PASS;
 	}
@@ -332,7 +334,7 @@ int encapsulate(struct __sk_buff *skb)
 		return TCX_NEXT;
 	struct session *s = bpf_map_lookup_elem(&sessions, key);
 	struct counters *c = bpf_map_lookup_elem(&traffic, &device);
-	if (!s || !c)
+	if (!s || !c || s->device != device)
 		return TCX_NEXT;
 	__u32 open = skb->protocol == bpf_htons(ETH_P_IP) ? PASS_IPV4 : skb->protocol == bpf_htons(ETH_P_IPV6) ? PASS_IPV6 : 0;
 	if (!(s->flags & open)) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -124,9 +125,15 @@ func Begin(dir string, p Parameters) (*Session, error) {
 func (s *Session) begin() error {
 	var there value
 	if s.maps.Sessions.Lookup(s.key, &there) == nil && there.Device == s.device {
-		s.value.Flags = there.Flags
+		s.value.Flags = there.Flags & (passIPv4 | passIPv6)
 	}
-	if err := s.maps.Traffic.Update(s.device, make([]Traffic, ebpf.MustPossibleCPU()), ebpf.UpdateNoExist); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+	var before key
+	if s.maps.Devices.Lookup(s.device, &before) == nil && before != s.key { // an earlier session of the device
+		if err := ignoreMissing(s.maps.Sessions.Delete(before)); err != nil {
+			return err
+		}
+	}
+	if err := s.count(); err != nil {
 		return err
 	}
 	if err := errors.Join(s.maps.Sessions.Put(s.key, s.value), s.maps.Devices.Put(s.device, s.key)); err != nil {
@@ -138,6 +145,26 @@ func (s *Session) begin() error {
 	}
 	defer program.Close()
 	return ensureTCX(s.pin(), int(s.device), program, ebpf.AttachTCXEgress)
+}
+
+// count begins to count for the device, unless that is done. Devices that are gone make room.
+func (s *Session) count() error {
+	zero := make([]Traffic, ebpf.MustPossibleCPU())
+	err := s.maps.Traffic.Update(s.device, zero, ebpf.UpdateNoExist)
+	if errors.Is(err, unix.E2BIG) {
+		var device uint32
+		var each []Traffic
+		for i := s.maps.Traffic.Iterate(); i.Next(&device, &each); {
+			if _, err := netlink.LinkByIndex(int(device)); err != nil {
+				s.maps.Traffic.Delete(device)
+			}
+		}
+		err = s.maps.Traffic.Update(s.device, zero, ebpf.UpdateNoExist)
+	}
+	if errors.Is(err, ebpf.ErrKeyExist) {
+		return nil
+	}
+	return err
 }
 
 func (s *Session) pin() string {
@@ -230,8 +257,9 @@ func (s *Session) End() error {
 	return errors.Join(append(failed, unpin(s.pin()))...)
 }
 
-// Leave leaves the session to the programs alone.
+// Leave leaves the session to the programs alone, uploads too: nobody reads the device.
 func (s *Session) Leave() {
+	s.SlowUpload(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.close()
@@ -262,7 +290,8 @@ func Forget(dir string, device int) error {
 	if err := devices.Lookup(uint32(device), &k); err != nil {
 		return ignoreMissing(err)
 	}
-	return errors.Join(ignoreMissing(sessions.Delete(k)), ignoreMissing(devices.Delete(uint32(device))))
+	return errors.Join(ignoreMissing(sessions.Delete(k)), ignoreMissing(devices.Delete(uint32(device))),
+		unpin(filepath.Join(dir, fmt.Sprint(pinUpload, device))))
 }
 
 func ignoreMissing(err error) error {

@@ -2,6 +2,8 @@ package netconf_test
 
 import (
 	"bytes"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,8 +87,15 @@ func TestEmptyJournalIsDamage(t *testing.T) {
 	}
 }
 
-// The format before had no checksums: it is read.
-func TestJournalOfTheFormatBefore(t *testing.T) {
+// Formats before are read: one had no checksums, one no programs.
+func TestJournalOfFormatsBefore(t *testing.T) {
+	for _, version := range []string{"2", "3"} {
+		t.Run(version, func(t *testing.T) { readsVersion(t, version) })
+	}
+}
+
+func readsVersion(t *testing.T, version string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "journal")
 	f := newFake()
 	apply(t, journal(t, file, "b", f), "bizf", uplinkChanges("bizf", 7))
@@ -96,9 +105,11 @@ func TestJournalOfTheFormatBefore(t *testing.T) {
 	}
 	var old []byte
 	for line := range bytes.Lines(b) {
-		old = append(old, line[9:]...)
+		if line = bytes.Replace(line[9:], []byte(`"version":4`), []byte(`"version":`+version), 1); version != "2" {
+			old = append(old, fmt.Sprintf("%08x ", crc32.ChecksumIEEE(line))...)
+		}
+		old = append(old, line...)
 	}
-	old = bytes.Replace(old, []byte(`"version":3`), []byte(`"version":2`), 1)
 	if err := os.WriteFile(file, old, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type heading struct {
 }
 
 const (
-	journalVersion  = 3
+	journalVersion  = 4 // 3 had no programs and offloads
 	unsealedVersion = 2 // had no checksums
 )
 
@@ -68,7 +68,7 @@ func (j *Journal) Damaged() string {
 	if j.damaged == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d line(s) are damaged: what they tell of is not undone, look at addresses, rules and settings; a copy is %s", j.path, j.damaged, j.path+damagedSuffix)
+	return fmt.Sprintf("%s: %d line(s) are damaged: what they tell of is not undone, look at addresses, rules, settings and programs in the kernel; a copy is %s", j.path, j.damaged, j.path+damagedSuffix)
 }
 
 const damagedSuffix = ".damaged"

@@ -9,12 +9,13 @@ import (
 // UnfitFeatures returns which features of an interface the programs need otherwise, and how.
 func (Linux) UnfitFeatures(name string) (map[string]bool, error) { return fastpath.Wanted(name) }
 
-// SetFeatures switches features of an interface, if it is the one with that index.
-func (Linux) SetFeatures(name string, index int, want map[string]bool) error {
-	if link, err := netlink.LinkByName(name); err != nil || link.Attrs().Index != index {
+// SetFeatures switches features of the interface with that index, whatever it is called now.
+func (Linux) SetFeatures(_ string, index int, want map[string]bool) error {
+	link, err := netlink.LinkByIndex(index)
+	if err != nil {
 		return nil // it is gone, and all that was set with it
 	}
-	return fastpath.SetFeatures(name, want)
+	return fastpath.SetFeatures(link.Attrs().Name, want)
 }
 
 // AttachPrograms attaches programs, or goes on with those that are.

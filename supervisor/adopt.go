@@ -21,6 +21,7 @@ func (u *uplink) adopt() {
 	defer u.tidy()
 	v, sameBoot, err := u.s.store.LoadSession(u.cfg.Name)
 	if err != nil {
+		u.forgetInKernel(u.cfg.Interface, u.cfg.Ifname)
 		if !isMissing(err) {
 			u.add(state.Event{Kind: "state", Cause: cause.Stale, Message: fmt.Sprintf("%s: the session of an earlier run is lost, its concentrator may refuse the login for a while: %v", u.cfg.Name, err)}, logrus.WarnLevel)
 			u.forgetSession()
@@ -39,6 +40,7 @@ func (u *uplink) adopt() {
 		u.takeOver(v)
 		return
 	}
+	u.forgetInKernel(v.Interface, v.Device)
 	u.wanted = u.wanted && !u.onlyResume
 	if v.Interface != u.cfg.Interface || !u.wanted {
 		u.s.releaseOrphan(u.cfg.Name)
@@ -134,13 +136,6 @@ func (u *uplink) tidy() {
 	}
 	if err := undo(); err != nil {
 		u.log.Warnf("left over from an earlier run: %v", err)
-	}
-	if u.idle() && u.s.env.ForgetSession != nil {
-		if pins := u.s.pinDirectory(u.cfg.Interface); pins != "" {
-			if err := u.s.env.ForgetSession(pins, u.cfg.Ifname); err != nil {
-				u.log.Warnf("left over from an earlier run: %v", err)
-			}
-		}
 	}
 	u.leaveAsides()
 	if !u.wanted {

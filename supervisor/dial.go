@@ -57,7 +57,7 @@ func (u *uplink) dial() {
 	if !u.myTurn() || u.openPort() != nil {
 		return
 	}
-	u.noPrograms = "" // it may be another now
+	u.mayHavePrograms()
 	had := u.hasPrograms()
 	// Without a device a login would be of no use, and may be one too many.
 	if err := u.ensureDevice(); err != nil {

@@ -132,6 +132,9 @@ func (u *uplink) ready() {
 // closed takes the end of a session and decides when to dial again.
 func (u *uplink) closed(e session.Event) {
 	now := u.s.env.Now()
+	if u.path == nil { // one that was taken over, whose line has not been there since
+		u.forgetInKernel(u.cfg.Interface, u.cfg.Ifname)
+	}
 	u.closePath()
 	u.stopDelegation()
 	u.stopDiscovery()

@@ -259,10 +259,15 @@ func (p *path) Pass(ipv4, ipv6 bool) {
 }
 func (p *path) Counters() dataplane.Counters { return dataplane.Counters{TxBytes: 10} }
 func (p *path) Failed() <-chan error         { return p.failed }
-func (p *path) Kind() string                 { return "fake" }
-func (p *path) Note() string                 { return "" }
-func (p *path) Reasons() map[string]uint64   { return nil }
-func (p *path) Leave() error                 { return p.Close() }
+func (p *path) Kind() string {
+	if p.session.Programs != "" {
+		return "ebpf"
+	}
+	return "fake"
+}
+func (p *path) Note() string               { return "" }
+func (p *path) Reasons() map[string]uint64 { return nil }
+func (p *path) Leave() error               { return p.Close() }
 func (p *path) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,7 +20,7 @@ func (u *uplink) configure() error {
 		err := u.s.journal.Apply(u.cfg.Name, u.changes())
 		var programs *netconf.ProgramsError
 		if errors.As(err, &programs) && dataplane.Kind(u.cfg.DataPath) == dataplane.Auto {
-			u.noPrograms = programs.Error()
+			u.refuses(programs)
 			continue
 		}
 		var conflict *netconf.ConflictError
@@ -210,6 +210,9 @@ func (u *uplink) openPath(want dataplane.Session) error {
 		return err
 	}
 	u.path, u.pathFor, u.pathNote, u.carried = p, want, note, u.s.env.Now()
+	if dataplane.Kind(p.Kind()) != dataplane.EBPF { // an earlier run's may have been
+		u.forgetInKernel(u.cfg.Interface, u.cfg.Ifname)
+	}
 	return nil
 }
 

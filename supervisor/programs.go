@@ -33,9 +33,9 @@ func (p *plan) programs() {
 		return
 	}
 	ifi := u.line.Interface
-	p.add(
-		netconf.Offloads{Interface: ifi.Name, Index: ifi.Index},
+	p.add( // features last: nothing is switched for programs that cannot be
 		netconf.Programs{Interface: ifi.Name, Index: ifi.Index, Directory: u.pins},
+		netconf.Offloads{Interface: ifi.Name, Index: ifi.Index},
 	)
 }
 
@@ -56,6 +56,35 @@ func (u *uplink) abandonReset() {
 	u.moving = true
 	u.step(session.Input{Command: session.Abandon, Cause: cause.NoCarrier, Text: "the line's carrier is away while programs are attached"})
 	u.moving = false
+}
+
+// refuses notes that the line can have no programs. That does not change with each dial, and a
+// network card may be reset by trying.
+func (u *uplink) refuses(why error) {
+	u.noPrograms = why.Error()
+	u.refusedBy, u.refusedAt = u.line.Interface.Index, u.s.env.Now()
+}
+
+// askAgain is how long a line that can have no programs is not asked again.
+const askAgain = 10 * time.Minute
+
+// mayHavePrograms forgets why the line can have no programs, if it is another line now or that
+// is long ago.
+func (u *uplink) mayHavePrograms() {
+	if u.line.Interface.Index != u.refusedBy || u.s.env.Now()-u.refusedAt >= askAgain {
+		u.noPrograms = ""
+	}
+}
+
+// forgetInKernel has programs carry no session of the uplink's device.
+func (u *uplink) forgetInKernel(line, device string) {
+	pins := u.s.pinDirectory(line)
+	if pins == "" || u.s.env.ForgetSession == nil {
+		return
+	}
+	if err := u.s.env.ForgetSession(pins, device); err != nil {
+		u.log.Warnf("data path: %v", err)
+	}
 }
 
 // wantsPrograms returns where the line's programs are to be pinned; empty if it is to have

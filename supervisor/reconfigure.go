@@ -26,10 +26,13 @@ func (u *uplink) reconfigure(cfg configs.Uplink) {
 	u.changePrefix(old)
 	u.changeSession(old)
 	if old.DataPath != cfg.DataPath {
-		u.closePath()
 		u.noPrograms = ""
-		u.refresh()
-		u.carry()
+		if err := u.configure(); err != nil { // what carries goes on
+			u.refused(err)
+		} else {
+			u.closePath()
+			u.carry()
+		}
 	}
 	if old.StandbyFor != cfg.StandbyFor {
 		u.startStandby()

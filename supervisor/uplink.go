@@ -52,6 +52,8 @@ type uplink struct {
 	pathNote   string         // why it is no faster one
 	pins       string         // where the line's programs are pinned; empty: it has none
 	noPrograms string         // why it has none
+	refusedBy  int            // the index of the line that it is so for
+	refusedAt  time.Duration  // since when, since boot
 	resetUntil time.Duration  // the line may be about to lose its carrier by that, since boot
 	attached   time.Duration  // when they were, by us, since boot
 	carryAt    time.Duration  // when to try for a data path again, since boot; 0: no need

@@ -63,7 +63,11 @@ func open(name string, check func(fd int, name string) error) (*Device, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("TUN device %s: %w", name, err)
 	}
-	return &Device{Name: name, file: os.NewFile(uintptr(fd), path)}, nil
+	d := &Device{Name: name, file: os.NewFile(uintptr(fd), path)}
+	if err := d.offload(0); err != nil { // what a process that was killed has asked for lasts
+		return nil, errors.Join(fmt.Errorf("TUN device %s: %w", name, err), d.Close())
+	}
+	return d, nil
 }
 
 // ErrMissing is matched when there is no persistent device of that name to
