@@ -19,8 +19,9 @@ generate:
 	go generate ./fastpath
 
 # What is committed is what comes out.
-generated: generate
-	git diff --exit-code --stat -- fastpath
+generated:
+	@if command -v clang-14 >/dev/null && git rev-parse >/dev/null 2>&1; then $(MAKE) generate && git diff --exit-code --stat -- fastpath; \
+	else echo "no clang-14, or no git: what is committed in fastpath is not checked"; fi
 
 # Without the lab's real peers, which lab/e2e is; nothing needs to be installed. As root it makes namespaces, else it skips that.
 unit:
