@@ -69,8 +69,15 @@ var (
 
 // complete reports whether all is there that carries sessions of the line.
 func complete(dir string, index int) bool {
-	return pinnedOn(filepath.Join(dir, pinStrip)) == index && pinnedOn(filepath.Join(dir, pinHandOver)) == index &&
-		pinnedOn(filepath.Join(dir, pinSegments)) == farOf(index)
+	if pinnedOn(filepath.Join(dir, pinStrip)) != index || pinnedOn(filepath.Join(dir, pinHandOver)) != index {
+		return false
+	}
+	segments := filepath.Join(dir, pinSegments)
+	if _, err := os.Stat(segments); err != nil {
+		return true // there could be no pair
+	}
+	far := farOf(index)
+	return far != 0 && pinnedOn(segments) == far
 }
 
 func attach(dir, name string, index int) error {

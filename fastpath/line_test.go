@@ -93,6 +93,12 @@ func (l *line) state() string {
 // xdpLink is the identity of the link at the line's XDP hook.
 func (l *line) xdpLink() link.ID {
 	l.t.Helper()
+	id, _ := l.xdp()
+	return id
+}
+
+func (l *line) xdp() (link.ID, ebpf.ProgramID) {
+	l.t.Helper()
 	x, err := link.LoadPinnedLink(filepath.Join(l.pins, "link-strip"), nil)
 	if err != nil {
 		l.t.Fatal(err)
@@ -102,7 +108,7 @@ func (l *line) xdpLink() link.ID {
 	if err != nil || int(info.XDP().Ifindex) != l.index("line") {
 		l.t.Fatalf("%+v, %v", info, err)
 	}
-	return info.ID
+	return info.ID, info.Program
 }
 
 // What is attached is adopted by the next start and leaves no trace in the end.
@@ -127,6 +133,26 @@ func TestProgramsAreAdoptedAndLeaveNoTrace(t *testing.T) {
 		t.Errorf("after:\n%s\nbefore:\n%s", after, before)
 	}
 	l.detach() // is no error
+}
+
+// Other programs take the place of those that are there, under the same links: no frame comes
+// between.
+func TestProgramsAreReplacedInPlace(t *testing.T) {
+	l := newLine(t)
+	if err := l.attach("line"); err != nil {
+		t.Fatal(err)
+	}
+	defer l.detach()
+	was, program := l.xdp()
+	pair := fmt.Sprintf("pppoe%da", l.index("line"))
+	l.ns.IP("link", "delete", pair) // programs know it by its index, so they are made anew
+	if err := l.attach("line"); err != nil {
+		t.Fatal(err)
+	}
+	if now, p := l.xdp(); now != was || p == program {
+		t.Errorf("link %d was %d, program %d was %d", now, was, p, program)
+	}
+	l.ns.IP("link", "show", pair)
 }
 
 // An interface that is made again under its name is another one.
