@@ -55,7 +55,6 @@ type uplink struct {
 	refusedBy  int            // the index of the line that it is so for
 	refusedAt  time.Duration  // since when, since boot
 	resetUntil time.Duration  // the line may be about to lose its carrier by that, since boot
-	attached   time.Duration  // when they were, by us, since boot
 	carryAt    time.Duration  // when to try for a data path again, since boot; 0: no need
 	carried    time.Duration  // when the data path was opened
 	againAt    time.Duration  // when to try again what the system has refused, since boot; 0: no need
