@@ -150,7 +150,7 @@ func (c *Capture) Run(ctx context.Context, w io.Writer, look Look) (Result, erro
 
 func (c *Capture) run(ctx context.Context, look Look) error {
 	ask, views := watch(ctx, look)
-	tick := time.NewTicker(settle)
+	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
 		select {
@@ -178,12 +178,12 @@ func (c *Capture) last(ctx context.Context, look Look) error {
 	if v, err := look(ctx); err == nil && v.Session != (Session{}) {
 		c.queue.tell(v.Session, true)
 	}
-	for end := time.After(10 * settle); ; {
+	for end := time.After(10 * beat); ; {
 		select {
 		case t := <-c.seen:
 			c.take(t)
 			continue
-		case <-time.After(settle): // no more comes
+		case <-time.After(beat): // no more comes
 		case <-end:
 		}
 		return c.write(time.Now(), true)

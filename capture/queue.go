@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// settle is how long a frame waits for earlier ones of the other tap.
-	settle = 20 * time.Millisecond
+	// settle is how long a frame waits for earlier ones of the other tap, which a busy machine
+	// may have kept from running.
+	settle = 200 * time.Millisecond
+	// beat is how often frames are written.
+	beat = 20 * time.Millisecond
 	// patience is how long a frame waits until it is known whose session it is of: an
 	// answer to the first frames after a PADS may overtake the daemon, which has a disk to
 	// wait for.

@@ -191,8 +191,11 @@ func (k *kernel) UnfitFeatures(string) (map[string]bool, error)  { return nil, n
 func (k *kernel) SetFeatures(string, int, map[string]bool) error { return nil }
 
 func (k *kernel) AttachPrograms(p netconf.Programs) error {
-	if k.noXDP != nil {
-		return k.noXDP
+	k.mu.Lock()
+	refused := k.noXDP
+	k.mu.Unlock()
+	if refused != nil {
+		return refused
 	}
 	if k.reset != nil && !k.has("programs on "+p.Interface) {
 		k.reset()
