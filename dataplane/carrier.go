@@ -46,6 +46,13 @@ func (c *carrier) Pass(ipv4, ipv6 bool) {
 	c.ipv6.Store(ipv6)
 }
 
+// start runs both directions.
+func (c *carrier) start(download, upload func() error) {
+	c.wg.Add(2)
+	go c.run(download)
+	go c.run(upload)
+}
+
 // run runs one direction until the path is closed or cannot go on.
 func (c *carrier) run(direction func() error) {
 	defer c.wg.Done()

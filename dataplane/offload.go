@@ -37,9 +37,7 @@ func NewOffloaded(s Session, device Device) (Path, error) {
 		conn.Close()
 		return nil, err
 	}
-	p.wg.Add(2)
-	go p.run(p.download)
-	go p.run(p.upload)
+	p.start(p.download, p.upload)
 	return p, nil
 }
 

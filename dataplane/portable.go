@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"pppoectl/pppoe"
 	"pppoectl/rawsocket"
@@ -41,9 +40,7 @@ func NewPortable(s Session, device Device) (Path, error) {
 		return nil, err
 	}
 	p := &portable{carrier: newCarrier(s), device: device, conn: conn}
-	p.wg.Add(2)
-	go p.run(p.download)
-	go p.run(p.upload)
+	p.start(p.download, p.upload)
 	return p, nil
 }
 
@@ -62,11 +59,12 @@ func (p *portable) Close() error {
 // download carries packets from the line to the device.
 func (p *portable) download() error {
 	// Pages that no frame ever reaches cost nothing.
-	buf, err := unix.Mmap(-1, 0, tun.HeaderLen+maxFrame, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	buffers, err := rawsocket.NewBuffers(1, tun.HeaderLen+maxFrame)
 	if err != nil {
-		return fmt.Errorf("a buffer: %w", err)
+		return err
 	}
-	defer unix.Munmap(buf)
+	defer buffers.Close()
+	buf := buffers.List[0]
 	for failures := 0; ; {
 		n, _, err := p.conn.ReadFrom(buf[tun.HeaderLen:])
 		if err != nil { // the interface went down: one error, then it works again

@@ -97,11 +97,7 @@ func usersQueue(device int) string {
 	if slices.Contains([]string{"noop", "noqueue", "pfifo_fast"}, kindOfQueue(device)) {
 		return "" // nobody asks for those, and the list is of all devices: there may be thousands
 	}
-	l, err := netlink.LinkByIndex(device)
-	if err != nil {
-		return ""
-	}
-	list, err := netlink.QdiscList(l)
+	list, err := netlink.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: device}})
 	if err != nil {
 		return ""
 	}

@@ -167,8 +167,11 @@ func (s *Session) count() error {
 	return err
 }
 
-func (s *Session) pin() string {
-	return filepath.Join(s.dir, fmt.Sprint(pinUpload, s.device))
+func (s *Session) pin() string { return uploadPin(s.dir, s.device) }
+
+// uploadPin is where a TUN device's link is pinned.
+func uploadPin(dir string, device uint32) string {
+	return filepath.Join(dir, fmt.Sprint(pinUpload, device))
 }
 
 // Pass says which families may flow.
@@ -291,7 +294,7 @@ func Forget(dir string, device int) error {
 		return ignoreMissing(err)
 	}
 	return errors.Join(ignoreMissing(sessions.Delete(k)), ignoreMissing(devices.Delete(uint32(device))),
-		unpin(filepath.Join(dir, fmt.Sprint(pinUpload, device))))
+		unpin(uploadPin(dir, uint32(device))))
 }
 
 func ignoreMissing(err error) error {
