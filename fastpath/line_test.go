@@ -65,6 +65,23 @@ func (l *line) detach() {
 	})
 }
 
+// withDevice calls f in the namespace, where tun0 has an index meanwhile.
+func (l *line) withDevice(f func(index int)) {
+	l.t.Helper()
+	l.ns.Do(func() {
+		d, err := tun.Make("tun0")
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		defer d.Close()
+		index, err := tun.Index("tun0")
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		f(index)
+	})
+}
+
 // state is all that attaching may change, as text.
 func (l *line) state() string {
 	var text strings.Builder
@@ -181,16 +198,7 @@ func TestSessionStaysInTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.detach()
-	l.ns.Do(func() {
-		d, err := tun.Make("tun0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		ifi, err := net.InterfaceByName("tun0")
-		if err != nil {
-			t.Fatal(err)
-		}
+	l.withDevice(func(index int) {
 		open := func() bool {
 			m, err := ebpf.LoadPinnedMap(filepath.Join(l.pins, "sessions"), nil)
 			if err != nil {
@@ -202,7 +210,7 @@ func TestSessionStaysInTheKernel(t *testing.T) {
 			return m.Iterate().Next(&k, &v) && v[12] == 3
 		}
 		begin := func() *fastpath.Session {
-			s, err := fastpath.Begin(l.pins, fastpath.Parameters{ID: 0x18fa, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: ifi.Index})
+			s, err := fastpath.Begin(l.pins, fastpath.Parameters{ID: 0x18fa, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: index})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +235,7 @@ func TestSessionStaysInTheKernel(t *testing.T) {
 			t.Errorf("it does not open: %v", err)
 		}
 		s.Leave()
-		if err := fastpath.Forget(l.pins, ifi.Index); err != nil || open() {
+		if err := fastpath.Forget(l.pins, index); err != nil || open() {
 			t.Errorf("it is not forgotten: %v", err)
 		}
 		if err := begin().End(); err != nil {
@@ -261,19 +269,10 @@ func TestDeviceHasOneSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.detach()
-	l.ns.Do(func() {
-		d, err := tun.Make("tun0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		index, err := tun.Index("tun0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var last *fastpath.Session
+	l.withDevice(func(index int) {
 		for id := range uint16(3) {
-			if last, err = fastpath.Begin(l.pins, fastpath.Parameters{ID: id + 1, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: index}); err != nil {
+			last, err := fastpath.Begin(l.pins, fastpath.Parameters{ID: id + 1, AC: [6]byte{2, 1}, MAC: [6]byte{2, 2}, MTU: 1454, Device: index})
+			if err != nil {
 				t.Fatal(err)
 			}
 			last.Leave()

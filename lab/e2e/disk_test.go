@@ -96,31 +96,9 @@ func (k *disk) command(args ...string) result {
 
 // run starts a daemon where the disk is, and waits until it answers.
 func (k *disk) run(names ...string) *daemon {
-	s := k.s
-	s.t.Helper()
-	log, err := os.OpenFile(s.path("daemon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer log.Close()
-	d := &daemon{s: s, cmd: exec.Command("nsenter", k.in(append([]string{program, "-c", s.file, "run"}, names...)...)...), done: make(chan struct{})}
-	d.cmd.Stderr = log
-	if err := d.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	go func() {
-		d.cmd.Wait()
-		close(d.done)
-	}()
-	s.t.Cleanup(func() {
-		d.cmd.Process.Kill()
-		<-d.done
-	})
-	s.eventually(5*time.Second, "the daemon answers", func() error {
-		_, err := s.client.Status(s.t.Context())
-		return err
-	})
-	return d
+	k.s.t.Helper()
+	args := append([]string{program}, k.s.daemonArgs(names...)...)
+	return k.s.launch(exec.Command("nsenter", k.in(args...)...)).answers()
 }
 
 // A daemon that can write nothing down does not dial, and leaves what there is.

@@ -132,7 +132,8 @@ func TestDataPathFallsBack(t *testing.T) {
 
 	r.configure(everything)
 	r.part("no CAP_BPF", func() {
-		r.startWith("setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin")
+		args := append([]string{"--bounding-set=-bpf,-perfmon,-sys_admin", program}, r.daemonArgs()...)
+		r.launch(r.host.Command("setpriv", args...)).answers()
 		carries("no right to load BPF programs: it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")
 	})
 	r.part("another program's XDP", func() {
@@ -157,35 +158,6 @@ func TestDataPathFallsBack(t *testing.T) {
 	r.await("bizf", time.Second, "in the kernel now", dataPathIs("ebpf", ""))
 	r.must(0, "stop")
 	r.restored(before, "each way to fall back")
-}
-
-// startWith starts the daemon by way of another command.
-func (s *site) startWith(command ...string) {
-	s.t.Helper()
-	args := append(command[1:], program, "-c", s.file, "run")
-	cmd := s.host.Command(command[0], args...)
-	log, err := os.OpenFile(s.path("daemon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		cmd.Wait()
-		close(done)
-	}()
-	s.t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-done
-	})
-	s.eventually(5*time.Second, "the daemon answers", func() error {
-		_, err := s.client.Status(s.t.Context())
-		return err
-	})
 }
 
 // occupyXDP has another program at the line's XDP hook until end is called.

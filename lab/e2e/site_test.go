@@ -204,23 +204,29 @@ type daemon struct {
 // run starts a daemon for the uplinks called names, and waits until it answers.
 func (s *site) run(names ...string) *daemon {
 	s.t.Helper()
-	d := s.start(names...)
-	s.eventually(5*time.Second, "the daemon answers", func() error {
-		_, err := s.client.Status(s.t.Context())
-		return err
-	})
-	return d
+	return s.start(names...).answers()
 }
 
 // start starts a daemon.
 func (s *site) start(names ...string) *daemon {
+	s.t.Helper()
+	return s.launch(s.host.Command(program, s.daemonArgs(names...)...))
+}
+
+// daemonArgs are the arguments of a daemon for the uplinks called names.
+func (s *site) daemonArgs(names ...string) []string {
+	return append([]string{"-c", s.file, "run"}, names...)
+}
+
+// launch starts a daemon by a command, which ends with the test at the latest.
+func (s *site) launch(cmd *exec.Cmd) *daemon {
 	s.t.Helper()
 	log, err := os.OpenFile(s.path("daemon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	d := &daemon{s: s, cmd: s.host.Command(program, append([]string{"-c", s.file, "run"}, names...)...), done: make(chan struct{})}
+	d := &daemon{s: s, cmd: cmd, done: make(chan struct{})}
 	d.cmd.Stderr = log
 	if err := d.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -232,6 +238,16 @@ func (s *site) start(names ...string) *daemon {
 	s.t.Cleanup(func() {
 		d.cmd.Process.Kill()
 		<-d.done
+	})
+	return d
+}
+
+// answers waits until the daemon does.
+func (d *daemon) answers() *daemon {
+	d.s.t.Helper()
+	d.s.eventually(5*time.Second, "the daemon answers", func() error {
+		_, err := d.s.client.Status(d.s.t.Context())
+		return err
 	})
 	return d
 }
