@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/bpf"
 
@@ -44,15 +43,11 @@ func check(frames int) error {
 		return err
 	}
 	ports := []string{"5201", "5202"}
-	for _, p := range ports {
-		server := exec.Command("ip", in(s.far, "iperf3", "-s", "-p", p)...)
-		if err := server.Start(); err != nil {
-			return err
-		}
-		defer server.Wait()
-		defer server.Process.Kill()
+	stop, err := s.serve(ports...)
+	if err != nil {
+		return err
 	}
-	time.Sleep(300 * time.Millisecond) // iperf3 listens; it tells nobody
+	defer stop()
 	var seen atomic.Int64
 	var talking sync.WaitGroup
 	ended := make(chan error, 2)
@@ -119,13 +114,12 @@ func (f findings) String() string {
 // examine looks at frames from the near end until done is closed.
 func (s *site) examine(seen *atomic.Int64, done <-chan struct{}) (findings, error) {
 	f := findings{kinds: map[string]int{}, wrong: map[string]int{}}
-	var messages *rawsocket.Messages
 	buffers, err := rawsocket.NewBuffers(64, 1<<16)
 	if err != nil {
 		return f, err
 	}
 	defer buffers.Close()
-	messages = rawsocket.NewMessages(buffers.List)
+	messages := rawsocket.NewMessages(buffers.List)
 	return f, netspace.Do(netspace.Path(s.far), func() error {
 		ifi, err := interfaceCalled("line0")
 		if err != nil {

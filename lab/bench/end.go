@@ -29,11 +29,11 @@ func runEnd(args []string) error {
 	if err != nil {
 		return err
 	}
-	ifi, err := net.InterfaceByName(line)
+	ifi, err := interfaceCalled(line)
 	if err != nil {
 		return err
 	}
-	s := dataplane.Session{Interface: *ifi, MAC: pppoe.MAC(ifi.HardwareAddr), AC: peer, ID: sessionID, MTU: mtu}
+	s := dataplane.Session{Interface: ifi, MAC: pppoe.MAC(ifi.HardwareAddr), AC: peer, ID: sessionID, MTU: mtu}
 	if kind == "naive" {
 		if err := startNaive(s, device); err != nil {
 			return err

@@ -68,13 +68,11 @@ func measure(o options) ([]*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := exec.Command("ip", in(s.far, "iperf3", "-s")...)
-	if err := server.Start(); err != nil {
+	stop, err := s.serve("5201")
+	if err != nil {
 		return nil, err
 	}
-	defer server.Wait()
-	defer server.Process.Kill()
-	time.Sleep(300 * time.Millisecond) // iperf3 listens; it tells nobody
+	defer stop()
 	var results []*result
 	for _, t := range tests(o.quick) {
 		for _, p := range o.paths {

@@ -166,6 +166,27 @@ func (s *site) start(ns, peer, kind, line, device string) (string, error) {
 	return device, nil
 }
 
+// serve has iperf3's servers at the far end, until stop is called.
+func (s *site) serve(ports ...string) (stop func(), err error) {
+	var servers []*exec.Cmd
+	stop = func() {
+		for _, c := range servers {
+			c.Process.Kill()
+			c.Wait()
+		}
+	}
+	for _, p := range ports {
+		c := exec.Command("ip", in(s.far, "iperf3", "-s", "-p", p)...)
+		if err := c.Start(); err != nil {
+			stop()
+			return nil, err
+		}
+		servers = append(servers, c)
+	}
+	time.Sleep(300 * time.Millisecond) // iperf3 listens; it tells nobody
+	return stop, nil
+}
+
 func (s *site) close() {
 	for _, e := range s.ends {
 		e.stdin.Close()
