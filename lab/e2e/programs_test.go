@@ -84,7 +84,7 @@ func TestTrafficInTheKernelIsCounted(t *testing.T) {
 		}
 		return uint64(v.End.Received.Bytes)
 	}
-	transfer() // its server may be about to start
+	r.serves()
 	was := r.uplink("bizf")
 	up, down := transfer(), transfer("-R")
 	now := r.uplink("bizf")
@@ -108,6 +108,18 @@ func TestTrafficInTheKernelIsCounted(t *testing.T) {
 		t.Errorf("sent %+v, before the restart %+v, and %d octets meanwhile", again.Tx, now.Tx, up)
 	}
 	r.must(0, "stop")
+}
+
+// serves waits until the AC's iperf3 does: it may be about to start when the session is up.
+func (s *site) serves() {
+	s.t.Helper()
+	s.eventually(10*time.Second, "the AC's iperf3 serves", func() error {
+		out, err := s.host.Command("iperf3", "-c", behindAC, "-n", "1K", "--connect-timeout", "1000").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 // Where the kernel's programs cannot be, the next path is taken, and the status says why.
@@ -195,6 +207,7 @@ func TestUsersQueueIsRespected(t *testing.T) {
 	r.run()
 	r.up(20*time.Second, both...)
 	r.await("bizf", time.Second, "in the kernel", dataPathIs("ebpf", ""))
+	r.serves()
 	queued := func() int {
 		var packets int
 		out := r.host.Run("tc", "-s", "qdisc", "show", "dev", "bizf", "root")
