@@ -71,10 +71,14 @@ func (c *CHAPClient) Start(now time.Duration) Output {
 	return Output{}
 }
 
-// Tick gives up when the peer has neither challenged nor decided in time.
+// Tick repeats a response whose verdict may have been lost (RFC 1994 section 4.2),
+// and gives up when the peer has neither challenged nor decided in time.
 func (c *CHAPClient) Tick(now time.Duration) Output {
 	if c.v.Deadline == 0 || now < c.v.Deadline {
 		return Output{}
+	}
+	if c.v.Waiting && c.v.Sent < maxRequests {
+		return c.respond(now)
 	}
 	what := "no CHAP challenge"
 	if c.v.Waiting {
@@ -115,13 +119,20 @@ func (c *CHAPClient) challenged(now time.Duration, p ppp.Packet) Output {
 	if !again && !c.v.Limit.Allow(now, responseBurst, responseInterval) {
 		return Output{Dropped: fmt.Errorf("CHAP challenge: too many")}
 	}
-	c.v.ID, c.v.Challenge, c.v.Waiting = p.ID, []byte(value), true
+	c.v.ID, c.v.Challenge, c.v.Waiting, c.v.Sent = p.ID, []byte(value), true, 0
+	return c.respond(now)
+}
+
+// respond answers the last challenge. While the session is up no verdict is waited for: the peer
+// that misses one challenges again.
+func (c *CHAPClient) respond(now time.Duration) Output {
 	if !c.v.Done {
-		c.v.Deadline = now + maxRequests*retry
+		c.v.Sent++
+		c.v.Deadline = now + retry
 	}
-	data := appendCounted(nil, string(respond(p.ID, c.secret, c.v.Challenge)))
+	data := appendCounted(nil, string(respond(c.v.ID, c.secret, c.v.Challenge)))
 	data = append(data, c.name...)
-	return Output{Packets: []ppp.Packet{{Code: chapResponse, ID: p.ID, Data: data}}}
+	return Output{Packets: []ppp.Packet{{Code: chapResponse, ID: c.v.ID, Data: data}}}
 }
 
 // CHAPServer challenges the peer.

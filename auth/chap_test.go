@@ -171,6 +171,26 @@ func TestCHAPChallengeWhileUpIsAnsweredAndHasNoDeadline(t *testing.T) {
 	expectRejected(t, out.Err, ppp.CHAP, "")
 }
 
+// RFC 1994 section 4.2: the verdict may be lost, and the authenticator, which takes its success for
+// known, challenges no more. Only a repeated response brings it again.
+func TestCHAPResponseIsRepeatedUntilAVerdict(t *testing.T) {
+	c, s := auth.NewCHAPClient(user, secret), chapServer()
+	c.Start(0)
+	response := only(t, c.Receive(time.Second, only(t, s.Start(time.Second))))
+	s.Receive(time.Second, response) // its success is lost
+	if got := c.Deadline(); got != 4*time.Second {
+		t.Fatalf("the next response at %v, want after 3 s", got)
+	}
+	again := only(t, c.Tick(4*time.Second))
+	if !samePacket(again, response) {
+		t.Errorf("got  %x\nwant %x", again, response)
+	}
+	out, _ := s.Receive(4*time.Second, again)
+	if out := c.Receive(4*time.Second, only(t, out)); !out.Done || c.Deadline() != 0 {
+		t.Errorf("%+v, timer until %v", out, c.Deadline())
+	}
+}
+
 func TestCHAPClientGivesUp(t *testing.T) {
 	for name, challenged := range map[string]bool{"no CHAP challenge": false, "no verdict": true} {
 		c := auth.NewCHAPClient(user, secret)
@@ -181,7 +201,13 @@ func TestCHAPClientGivesUp(t *testing.T) {
 		if out := c.Tick(c.Deadline() - 1); out.Err != nil {
 			t.Errorf("too early: %v", out.Err)
 		}
-		out := c.Tick(30 * time.Second)
+		var out auth.Output
+		for out.Err == nil && c.Deadline() != 0 {
+			if c.Deadline() > 30*time.Second {
+				t.Fatalf("%s: waits until %v", name, c.Deadline())
+			}
+			out = c.Tick(c.Deadline())
+		}
 		if !errors.Is(out.Err, auth.ErrTimeout) || !strings.Contains(out.Err.Error(), name) {
 			t.Errorf("error %v, want a time-out with %q", out.Err, name)
 		}
@@ -272,10 +298,17 @@ func TestCHAPGoesOnFromItsSnapshot(t *testing.T) {
 
 func TestCHAPSnapshotSharesNothing(t *testing.T) {
 	c := auth.NewCHAPClient(user, secret)
-	challenge := packet(t, "01 07 0006 0155")
-	first := only(t, c.Receive(0, challenge))
-	c.Snapshot().Challenge[0] = 0xee
-	if again := only(t, c.Receive(0, challenge)); !samePacket(again, first) {
-		t.Errorf("got %x, want %x", again, first)
+	c.Start(0)
+	first := only(t, c.Receive(0, packet(t, "01 07 0006 0155")))
+	v := c.Snapshot()
+	v.Challenge[0] = 0xee
+	if again := only(t, c.Tick(c.Deadline())); !samePacket(again, first) {
+		t.Errorf("a changed snapshot: %x, want %x", again, first)
+	}
+	v = c.Snapshot()
+	c.Restore(v)
+	v.Challenge[0] = 0xee
+	if again := only(t, c.Tick(c.Deadline())); !samePacket(again, first) {
+		t.Errorf("changed after Restore: %x, want %x", again, first)
 	}
 }

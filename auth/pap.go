@@ -147,7 +147,7 @@ func (s *PAPServer) Receive(_ time.Duration, p ppp.Packet) (Output, string) {
 	first := s.v.Waiting
 	if first {
 		s.last = s.check(name, password)
-		s.v = Vars{Done: s.last.OK}
+		s.v = Vars{}
 	}
 	code := papNak
 	if s.last.OK {

@@ -207,6 +207,7 @@ func TestPAPVerdictsThatCountForNothing(t *testing.T) {
 		"Nak with another identifier":     "03 00 0005 00",
 		"Ack with a message past its end": "02 01 0006 ff41",
 		"Nak with a message past its end": "03 01 0006 0241",
+		"Ack with a length of no message": "02 01 0005 05",
 		"a request":                       "01 01 0006 0000",
 		"code 9":                          "09 01 0004",
 	} {

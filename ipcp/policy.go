@@ -112,7 +112,7 @@ func (p *Policy) Request() []ppp.Option {
 func (p *Policy) Refused(code ppp.Code, options []ppp.Option) error {
 	for _, o := range options {
 		a, ok := netip.AddrFromSlice(o.Data)
-		if code == ppp.ConfigureNak && (!ok || !a.Is4()) {
+		if !ok || !a.Is4() {
 			continue
 		}
 		var err error

@@ -266,6 +266,7 @@ func TestNameServersAreOptional(t *testing.T) {
 		{"Reject of the second alone", "04 8306 00000000", "Configure-Request 2 030600000000810600000000"},
 		{"Reject of both", "04 8106 00000000 8306 00000000", "Configure-Request 2 030600000000"},
 		{"Nak of a wrong length", "03 8104 c633", "Configure-Request 2 030600000000810600000000830600000000"},
+		{"Nak of 16 octets", "03 8112 20010db8000000000000000000000001", "Configure-Request 2 030600000000810600000000830600000000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, _ := asking(t, ipcp.Config{DNS: true})
@@ -284,7 +285,7 @@ func TestNameServersAreOptional(t *testing.T) {
 func TestNakOfWhatWeDidNotAskForIsIgnored(t *testing.T) {
 	e, _ := asking(t, ipcp.Config{Unnumbered: true})
 	got := tell(only(t, e.Receive(0, packet(t, ppp.ConfigureNak, 1, "0306 cb007107 8106 c6336435 8206 c6336435"))))
-	if got != "Configure-Request 2" || len(e.policy.Servers()) != 0 {
+	if got != "Configure-Request 2" || len(e.policy.Servers()) != 0 || e.policy.Snapshot().Local != netip.IPv4Unspecified() {
 		t.Errorf("%s, servers %v", got, e.policy.Servers())
 	}
 }

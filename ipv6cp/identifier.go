@@ -44,7 +44,7 @@ func Parse(s string) (Identifier, error) {
 		s = "::" + s
 	}
 	a, err := netip.ParseAddr(s)
-	if err != nil || !a.Is6() || a.Zone() != "" {
+	if err != nil || a.Zone() != "" {
 		return Identifier{}, fmt.Errorf("%q is no interface identifier; one looks like fd61:ff9b:eb97:1f93", strings.TrimPrefix(s, "::"))
 	}
 	b := a.As16()

@@ -156,6 +156,7 @@ func TestPeersOptions(t *testing.T) {
 		{"of seven octets", "0109 01020304050607", "Configure-Reject 7 010901020304050607"},
 		{"of nine octets", "010b 010203040506070809", "Configure-Reject 7 010b010203040506070809"},
 		{"IPv6-Compression-Protocol", "0204 004f", "Configure-Reject 7 0204004f"},
+		{"an option of eight octets that is no identifier", "050a 0102030405060708", "Configure-Reject 7 050a0102030405060708"},
 		{"twice", option(acID) + option(acID), "Configure-Reject 7 " + option(acID)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -215,6 +216,21 @@ func TestIdentifierLeftOutIsAskedForOnce(t *testing.T) {
 	}
 	if v := e.policy.Snapshot(); v.Peer != zero || v.Peer.LinkLocal().IsValid() {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A new negotiation begins with what we want, and what the peer has to be asked for.
+func TestNewNegotiationForgetsRefusals(t *testing.T) {
+	p := ipv6cp.NewPolicy(hostID, rand.New(rand.NewPCG(1, 2)))
+	p.Reset()
+	p.Judge(nil, true)
+	p.Refused(ppp.ConfigureReject, p.Request())
+	if code, _, _ := p.Judge(nil, true); len(p.Request()) != 0 || code != ppp.ConfigureAck {
+		t.Errorf("asks for %v, answers an empty request with %v", p.Request(), code)
+	}
+	p.Reset()
+	if code, _, _ := p.Judge(nil, true); len(p.Request()) != 1 || code != ppp.ConfigureNak {
+		t.Errorf("anew: asks for %v, answers an empty request with %v", p.Request(), code)
 	}
 }
 

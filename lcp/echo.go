@@ -99,16 +99,13 @@ func (e *echo) suspect(now time.Duration) {
 
 // hurry sends echoes in quick succession until a time.
 func (e *echo) hurry(now, until time.Duration) {
-	if e.v.On && e.v.Since != 0 {
+	if e.v.Since != 0 {
 		e.v.Hurry, e.v.Deadline = until, min(e.v.Deadline, now+EchoHurry)
 	}
 }
 
-// alive takes a sign of life.
+// alive takes a sign of life, while the keepalive is on.
 func (e *echo) alive(now time.Duration) {
-	if !e.v.On {
-		return
-	}
 	e.v.Unanswered, e.v.Since, e.v.Hurry = 0, 0, 0
 	if !e.v.Pending {
 		e.v.Deadline = now + e.cfg.Interval
@@ -118,7 +115,7 @@ func (e *echo) alive(now time.Duration) {
 // tick counts an echo that was not answered in time, and sends the next when
 // it is due. received is how many data packets have come so far.
 func (e *echo) tick(now time.Duration, magic uint32, received uint64) []ppp.Packet {
-	if !e.v.On || e.v.Deadline == 0 || now < e.v.Deadline {
+	if e.v.Deadline == 0 || now < e.v.Deadline {
 		return nil
 	}
 	if e.v.Pending {
@@ -149,12 +146,12 @@ func (e *echo) sentAt(id uint8) time.Duration { return e.v.SentAt[id%8] }
 // reply takes an Echo-Reply. Only one to a request that is unanswered so far,
 // with the peer's own magic number or none, counts; on a slow line that may be an
 // earlier request than the last.
-func (e *echo) reply(now time.Duration, p ppp.Packet, ours, peers uint32) error {
+func (e *echo) reply(now time.Duration, p ppp.Packet, peers uint32) error {
 	if len(p.Data) < 4 {
 		return fmt.Errorf("Echo-Reply of %d octets: %w", len(p.Data), ppp.ErrTruncated)
 	}
 	magic := binary.BigEndian.Uint32(p.Data)
-	if magic != peers && magic != 0 || magic == ours && ours != 0 {
+	if magic != peers && magic != 0 {
 		return fmt.Errorf("Echo-Reply with magic number %08x, not the peer's", magic)
 	}
 	open := e.v.Unanswered
@@ -162,7 +159,7 @@ func (e *echo) reply(now time.Duration, p ppp.Packet, ours, peers uint32) error 
 		open++
 	}
 	behind := int(e.v.ID - p.ID)
-	if !e.v.On || behind >= open {
+	if behind >= open {
 		return fmt.Errorf("Echo-Reply with identifier %d answers no open request", p.ID)
 	}
 	if behind < len(e.v.SentAt) {

@@ -118,12 +118,55 @@ func TestRepliesThatCountForNothing(t *testing.T) {
 		"an identifier before": echo(ppp.EchoReply, good.ID-1, peerMagic, ""),
 		"another magic number": echo(ppp.EchoReply, good.ID, peerMagic+1, ""),
 		"our magic number":     echo(ppp.EchoReply, good.ID, l.Vars().Magic, ""),
+		"magic number 1":       echo(ppp.EchoReply, good.ID, 1, ""),
 		"half a magic number":  {Code: ppp.EchoReply, ID: good.ID, Data: []byte{0x36, 0xbb}},
+		"three octets of it":   {Code: ppp.EchoReply, ID: good.ID, Data: []byte{0x36, 0xbb, 0x60}},
 	} {
 		t.Run(name, func(t *testing.T) { expectDropped(t, l, in) })
 	}
 	if out := l.Receive(start+ten, good); out.Dropped != nil {
 		t.Errorf("the good one dropped: %v", out.Dropped)
+	}
+}
+
+// Some peers leave the magic number out of their replies.
+func TestReplyWithoutAMagicNumberCounts(t *testing.T) {
+	l := opened(t, start, ten)
+	id := answer(t, l.Tick(start+ten, 0)).ID
+	if out := l.Receive(start+ten, echo(ppp.EchoReply, id, 0, "")); out.Dropped != nil || l.Echo().Pending {
+		t.Errorf("dropped %v, %+v", out.Dropped, l.Echo())
+	}
+}
+
+func TestNoEchoBeforeItsTime(t *testing.T) {
+	l := opened(t, start, ten)
+	expect(t, l.Tick(start+ten-1, 0), "")
+	if e := l.Echo(); e.Sent != 0 || l.Deadline() != start+ten {
+		t.Errorf("%+v, next echo in %v", e, l.Deadline()-start)
+	}
+}
+
+// Each reply is measured from its own request, also one that comes when seven others are out.
+func TestRoundTripTimesAreThoseOfTheRequest(t *testing.T) {
+	for _, late := range []int{0, 1, 7, 8} {
+		l := opened(t, start, ten)
+		var out []ppp.Packet
+		for i := range 40 {
+			now := l.Deadline()
+			out = append(out, answer(t, l.Tick(now, 0)))
+			if i%10 != late {
+				continue
+			}
+			before := l.Echo().RTT
+			rtt := time.Duration(late)*time.Second + time.Duration(i+1)*time.Millisecond
+			l.Receive(now+time.Duration(i+1)*time.Millisecond, out[len(out)-1-late])
+			if late == 8 { // nobody knows any more when that was sent
+				rtt = before
+			}
+			if e := l.Echo(); e.RTT != rtt || e.Since != 0 {
+				t.Errorf("%d behind, echo %d: %+v, want an RTT of %v", late, i, e, rtt)
+			}
+		}
 	}
 }
 
@@ -267,7 +310,7 @@ func TestEchoRequestsThatGetNoReply(t *testing.T) {
 		expectDropped(t, l, ppp.Packet{Code: ppp.EchoRequest, Data: make([]byte, n)})
 	}
 	expectDropped(t, l, echo(ppp.EchoRequest, 1, l.Vars().Magic, "")) // looped
-	for _, code := range []ppp.Code{ppp.EchoRequest, ppp.EchoReply, ppp.DiscardRequest, ppp.ProtocolReject, ppp.Identification} {
+	for _, code := range []ppp.Code{ppp.EchoRequest, ppp.EchoReply, ppp.DiscardRequest, ppp.ProtocolReject, ppp.Identification, ppp.TimeRemaining} {
 		expectDropped(t, asking(t, client), echo(code, 1, peerMagic, "")) // not open yet
 	}
 }

@@ -111,13 +111,6 @@ func (l *Link) Pause() { l.echo.pause() }
 // Suspect says that the peer may be gone: it is asked at once.
 func (l *Link) Suspect(now time.Duration) { l.echo.suspect(now) }
 
-// Resume says that the link was out of sight, and nothing can reach the peer yet.
-// received is how many data packets have come until now: they are no sign of life.
-func (l *Link) Resume(received uint64) {
-	l.echo.pause()
-	l.echo.v.Data = received
-}
-
 // Unasked is an Echo-Reply to what the peer may have asked while nobody was there to answer.
 // pppd, like others, takes any Echo-Reply for a sign of life; the rest ignore it.
 func (l *Link) Unasked() ppp.Packet {
@@ -150,7 +143,7 @@ func (l *Link) Receive(now time.Duration, p ppp.Packet) Output {
 	case ppp.EchoRequest:
 		return l.echoRequest(p)
 	case ppp.EchoReply:
-		return dropped(l.echo.reply(now, p, l.policy.v.Magic, l.policy.v.PeerMagic))
+		return dropped(l.echo.reply(now, p, l.policy.v.PeerMagic))
 	case ppp.Identification:
 		if len(p.Data) < 4 {
 			return dropped(fmt.Errorf("%v of %d octets: %w", p.Code, len(p.Data), ppp.ErrTruncated))
@@ -164,6 +157,12 @@ func (l *Link) Receive(now time.Duration, p ppp.Packet) Output {
 		l.echo.reject()
 	}
 	return out
+}
+
+// FromPeer reports whether an echo has the magic number that the peer has negotiated, which
+// is zero if it has none (RFC 1661 section 5.8).
+func (l *Link) FromPeer(p ppp.Packet) bool {
+	return len(p.Data) >= 4 && binary.BigEndian.Uint32(p.Data) == l.policy.v.PeerMagic
 }
 
 // Reject returns the Protocol-Reject of a frame whose protocol is not spoken

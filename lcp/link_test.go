@@ -183,6 +183,30 @@ func TestRejectReturnsTheFrameCutToThePeersMRU(t *testing.T) {
 	}
 }
 
+// RFC 1661 section 5.8: an echo has the magic number of who sends it.
+func TestEchoIsThePeersByItsMagicNumber(t *testing.T) {
+	l := opened(t, 0, 0)
+	magic := l.Vars().PeerMagic
+	if magic == 0 {
+		t.Fatal("the peer has no number")
+	}
+	for name, c := range map[string]struct {
+		packet ppp.Packet
+		want   bool
+	}{
+		"the peer's":               {echo(ppp.EchoRequest, 1, magic, ""), true},
+		"the peer's, with data":    {echo(ppp.EchoRequest, 1, magic, "data"), true},
+		"another's":                {echo(ppp.EchoRequest, 1, magic^1, ""), false},
+		"nobody's":                 {echo(ppp.EchoRequest, 1, 0, ""), false},
+		"less than a magic number": {ppp.Packet{Code: ppp.EchoRequest, ID: 1, Data: []byte{1, 2, 3}}, false},
+		"without any magic number": {ppp.Packet{Code: ppp.EchoRequest, ID: 1}, false},
+	} {
+		if got := l.FromPeer(c.packet); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestCloseSaysWhy(t *testing.T) {
 	l := opened(t, start, ten)
 	expect(t, l.Close(start, "bye"), "Terminate-Request 2 627965, down")

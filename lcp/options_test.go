@@ -80,7 +80,11 @@ func TestAuthenticationNaksBecomeRejects(t *testing.T) {
 	var got []string
 	var want []string
 	for id := range byte(7) {
-		got = append(got, tell(l.Receive(0, request(t, id, "0305 c223 81"))))
+		out := l.Receive(0, request(t, id, "0305 c223 81"))
+		if out.Err != nil {
+			t.Errorf("request %d ends it: %v", id, out.Err)
+		}
+		got = append(got, tell(out))
 		answer := fmt.Sprintf("Configure-Nak %d 0304c023", id)
 		if id >= ppp.MaxFailure {
 			answer = fmt.Sprintf("Configure-Reject %d 0305c22381", id)
@@ -100,7 +104,7 @@ func TestWithNothingAllowedAuthenticationIsRejected(t *testing.T) {
 func TestEndOverAuthenticationSaysWhatThePeerWanted(t *testing.T) {
 	for want, in := range map[string]string{
 		"MS-CHAP-v2": "0305 c223 81", "MS-CHAP;": "0305 c223 80", "CHAP algorithm 7": "0305 c223 07",
-		"EAP": "0304 c227", "without an algorithm": "0304 c223",
+		"EAP": "0304 c227", "without an algorithm": "0304 c223", "by EAP;": "0305 c227 01", "of 1 octets": "0303 c0",
 	} {
 		l := asking(t, lcp.Config{MRU: 1454, Allowed: []lcp.Auth{lcp.AuthPAP}})
 		l.Receive(0, request(t, 1, in))
@@ -108,6 +112,16 @@ func TestEndOverAuthenticationSaysWhatThePeerWanted(t *testing.T) {
 		if out.Err == nil || !strings.Contains(out.Err.Error(), want) || !strings.Contains(out.Err.Error(), "PAP") {
 			t.Errorf("error %v, want it to name %s and PAP", out.Err, want)
 		}
+	}
+}
+
+func TestEndOverAnythingElseSaysNothingOfAuthentication(t *testing.T) {
+	l := asking(t, client)
+	l.Receive(0, request(t, 1, "0305 c223 81"))
+	l.Receive(0, request(t, 2, "0304 c023")) // it has given in
+	out := l.Receive(0, packet(t, "05 09 0004"))
+	if out.Err == nil || strings.Contains(out.Err.Error(), "authentication") {
+		t.Errorf("error %v", out.Err)
 	}
 }
 
@@ -147,6 +161,8 @@ func TestPeersRefusalOfOurMRU(t *testing.T) {
 	for _, c := range []struct{ name, code, option, want string }{
 		{"smaller", "03", "0104 0500", "01040500"},
 		{"larger", "03", "0104 05dc", "010405ae"},
+		{"the least", "03", "0104 0080", "01040080"},
+		{"less than that", "03", "0104 007f", "010405ae"},
 		{"absurdly small", "03", "0104 0010", "010405ae"},
 		{"of length zero", "03", "0102", "010405ae"},
 		{"rejected", "04", "0104 05ae", ""},
@@ -195,6 +211,7 @@ func TestDemandedAuthentication(t *testing.T) {
 	}{
 		{"nak towards one that we take", "03 01 0008 0304 c023", "0304c023", false},
 		{"nak towards one that we do not take", "03 01 0008 0304 c227", "0304c023", false},
+		{"nak of other options alone", "03 01 000b 0104 05d4 0703 01", "0305c22305", false},
 		{"reject", "04 01 0009 0305 c223 05", "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,6 +226,10 @@ func TestDemandedAuthentication(t *testing.T) {
 			expect(t, out, fmt.Sprintf("Configure-Request 2 010405d4%s0506%08x", c.want, l.Vars().Magic))
 		})
 	}
+	t.Run("the only one", func(t *testing.T) {
+		l := newLink(lcp.Config{MRU: 1492, Demand: []lcp.Auth{lcp.AuthPAP}}, 0)
+		expect(t, l.Up(0), fmt.Sprintf("Configure-Request 1 010405d40304c0230506%08x", l.Vars().Magic))
+	})
 	t.Run("nak after nak until none is left", func(t *testing.T) {
 		l := asking(t, server)
 		l.Receive(0, packet(t, "03 01 0008 0304 c227"))
@@ -255,6 +276,28 @@ func TestLoopedLineIsNoticed(t *testing.T) {
 	t.Error("not noticed")
 }
 
+// Other requests between those that come back do not hide the loop.
+func TestLoopIsNoticedBetweenOtherRequests(t *testing.T) {
+	l := asking(t, client)
+	for i := range byte(20) {
+		in := request(t, i, fmt.Sprintf("0506%08x", l.Vars().Magic))
+		if i%2 == 1 {
+			in = request(t, i, "0506 00000000")
+		}
+		out := l.Receive(0, in)
+		if out.Err != nil {
+			if !errors.Is(out.Err, lcp.ErrLoopback) {
+				t.Errorf("error %v, want ErrLoopback", out.Err)
+			}
+			return
+		}
+		if code := out.Packets[len(out.Packets)-1].Code; code == ppp.ConfigureAck {
+			t.Fatalf("request %d got an Ack", i)
+		}
+	}
+	t.Error("not noticed")
+}
+
 // A peer that hits our number by chance is no loop.
 func TestLoopCountEndsWithAgreement(t *testing.T) {
 	l := asking(t, client)
@@ -263,6 +306,22 @@ func TestLoopCountEndsWithAgreement(t *testing.T) {
 		out := l.Receive(0, request(t, 2, "0506 11223344"))
 		if out.Err != nil || tell(out) != "Configure-Ack 2 050611223344" {
 			t.Fatalf("got %q, error %v", tell(out), out.Err)
+		}
+	}
+	for range 4 { // the fifth would be one too many
+		if out := l.Receive(0, request(t, 1, fmt.Sprintf("0506%08x", l.Vars().Magic))); out.Err != nil {
+			t.Fatal(out.Err)
+		}
+	}
+}
+
+// Zero on both sides is no loop: it is no number.
+func TestMagicZeroIsNoLoop(t *testing.T) {
+	l := asking(t, client)
+	l.Receive(0, packet(t, fmt.Sprintf("04 01 000a 0506 %08x", l.Vars().Magic))) // ours is not wanted
+	for id := range byte(10) {
+		if out := l.Receive(0, request(t, id, "0506 00000000")); out.Err != nil {
+			t.Fatalf("request %d: %v", id, out.Err)
 		}
 	}
 }

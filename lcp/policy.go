@@ -56,7 +56,6 @@ type policy struct {
 func (p *policy) Reset() {
 	p.v.MRU = p.cfg.MRU
 	p.v.Magic = p.newMagic()
-	p.v.Demand = Auth{}
 	if len(p.cfg.Demand) > 0 {
 		p.v.Demand = p.cfg.Demand[0]
 	}
@@ -87,7 +86,7 @@ func (p *policy) Request() []ppp.Option {
 func (p *policy) Refused(code ppp.Code, options []ppp.Option) error {
 	for _, o := range options {
 		switch {
-		case o.Type == optMRU && p.v.MRU != 0:
+		case o.Type == optMRU:
 			p.v.MRU = p.refusedMRU(code, o.Data)
 		case o.Type == optMagic && p.v.Magic != 0:
 			if code == ppp.ConfigureReject {
@@ -108,8 +107,8 @@ func (p *policy) Refused(code ppp.Code, options []ppp.Option) error {
 }
 
 // refusedMRU returns what to ask for next. A smaller MRU that the peer prefers
-// is taken; a larger one is not ours to give, and neither is one that no link
-// can live with.
+// is taken; a larger one is not ours to give (nor any, if we ask for none), and
+// neither is one that no link can live with.
 func (p *policy) refusedMRU(code ppp.Code, value []byte) int {
 	if code == ppp.ConfigureReject {
 		return 0
@@ -130,7 +129,7 @@ func (p *policy) refusedAuth(code ppp.Code, value []byte) error {
 			p.v.Demand = a
 			return nil
 		}
-		if i := slices.Index(p.cfg.Demand, p.v.Demand); i >= 0 && i+1 < len(p.cfg.Demand) {
+		if i := slices.Index(p.cfg.Demand, p.v.Demand); i+1 < len(p.cfg.Demand) {
 			p.v.Demand = p.cfg.Demand[i+1]
 			return nil
 		}

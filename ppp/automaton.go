@@ -163,7 +163,9 @@ func (a *Automaton) SetMRU(mru int) { a.mru = mru }
 
 // Up says that the lower layer is ready.
 func (a *Automaton) Up(now time.Duration) Output {
-	a.v.Heard, a.v.Eager = false, 0
+	if a.v.State <= Starting { // else it was up already
+		a.v.Heard, a.v.Eager = false, 0
+	}
 	return a.happen(now, evUp)
 }
 
@@ -212,10 +214,13 @@ func (a *Automaton) Receive(now time.Duration, p Packet) Output {
 	if a.v.State <= Starting {
 		return Output{Dropped: fmt.Errorf("%v in state %v", p.Code, a.v.State)}
 	}
-	unheard := !a.v.Heard && a.v.Pending && now > a.v.SentAt
+	first := !a.v.Heard
 	a.v.Heard = true
 	out := a.receive(now, p)
-	if unheard && p.Code == ConfigureRequest && a.v.Pending && a.v.State.negotiating() && now > a.v.SentAt {
+	if first && a.v.State == AckRcvd { // it listens: the short timer has had its day
+		a.v.Deadline = now + RestartTimer
+	}
+	if first && p.Code == ConfigureRequest && out.Dropped == nil && a.v.State.negotiating() && now > a.v.SentAt {
 		out.Packets = slices.Insert(out.Packets, 0, a.repeat(now))
 	}
 	return out
@@ -262,8 +267,8 @@ func (a *Automaton) configureRequest(now time.Duration, p Packet) Output {
 	switch a.v.State {
 	case Closed, Closing, Stopping: // the answer does not depend on the options
 		return a.transition(now, evRCRPlus, p, nil)
-	case Opened, Stopped: // a new negotiation begins: both sides from scratch
-		a.v.Sent, a.v.Received = 0, 0
+	case Stopped: // a new negotiation begins: ours from scratch with our request, the peer's here
+		a.v.Sent = 0
 	}
 	code, answer, err := a.policy.Judge(options, a.v.Sent < MaxFailure)
 	if err != nil {
@@ -289,12 +294,8 @@ func (a *Automaton) configureRequest(now time.Duration, p Packet) Output {
 
 // configureAnswer is RFC 1661 sections 5.2 to 5.4, receiving side.
 func (a *Automaton) configureAnswer(now time.Duration, p Packet) Output {
-	if a.v.State < ReqSent {
-		ev := evRCN
-		if p.Code == ConfigureAck {
-			ev = evRCA
-		}
-		return a.transition(now, ev, p, nil)
+	if a.v.State < ReqSent { // the cells for Naks and Rejects are the same
+		return a.transition(now, evRCA, p, nil)
 	}
 	if !a.v.Pending || p.ID != a.v.ID {
 		return Output{Dropped: fmt.Errorf("%v with identifier %d answers no open request", p.Code, p.ID)}
@@ -407,7 +408,6 @@ func (a *Automaton) transition(now time.Duration, ev event, p Packet, reply *Pac
 				if ev != evRCRMinus { // else configureRequest has counted the refusal already
 					a.v.Sent = 0
 				}
-				a.v.Restarts = MaxConfigure
 			}
 			out.Packets = append(out.Packets, a.sendConfigureRequest(now))
 		case sca, scn:

@@ -66,7 +66,10 @@ func TestPacketPaddingIsNotRead(t *testing.T) {
 func TestEveryPrefixIsTruncated(t *testing.T) {
 	frame := hexFrame(t, request)
 	for n := range frame {
-		_, information, err := ppp.ParseFrame(frame[:n])
+		protocol, information, err := ppp.ParseFrame(frame[:n])
+		if (err == nil) != (n >= 2) || err != nil && protocol != 0 {
+			t.Errorf("the first %d octets: %v, error %v; two octets are a protocol", n, protocol, err)
+		}
 		if err == nil {
 			_, err = ppp.ParsePacket(information)
 		}
@@ -86,20 +89,20 @@ func TestImpossiblePacketLengths(t *testing.T) {
 
 // CVE-2006-4304 among them.
 func TestImpossibleOptionLengths(t *testing.T) {
-	for _, c := range []struct{ name, in, offset string }{
-		{"past the end", "01 ff 05 ae 00 00 00 00", "octet 0"},
-		{"zero", "01 00 05 ae", "octet 0"},
-		{"one", "01 01", "octet 0"},
+	for _, c := range []struct{ name, in, where string }{
+		{"past the end", "01 ff 05 ae 00 00 00 00", "option 1 at octet 0"},
+		{"zero", "01 00 05 ae", "option 1 at octet 0"},
+		{"one", "03 01", "option 3 at octet 0"},
 		{"half a header", "01 04 05 ae 05", "octet 4"},
-		{"second past the end", "01 04 05 ae 05 06 00", "octet 4"},
+		{"second past the end", "01 04 05 ae 05 06 00", "option 5 at octet 4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ppp.ParseOptions(unhex(t, c.in))
 			if !errors.Is(err, ppp.ErrTruncated) {
 				t.Fatalf("error %v, want ErrTruncated", err)
 			}
-			if !strings.Contains(err.Error(), c.offset) {
-				t.Errorf("%q does not name %s", err, c.offset)
+			if !strings.Contains(err.Error(), c.where) {
+				t.Errorf("%q does not name %s", err, c.where)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package ppp
 
 import (
+	_ "embed"
 	"slices"
 	"strings"
 	"testing"
@@ -8,58 +9,9 @@ import (
 
 // rfcTable is RFC 1661 section 4.1, both halves. "p", "r" and "x" are its
 // footnotes: the passive option, the restart option, a crossed connection.
-const rfcTable = `
-      | State
-      |    0         1         2         3         4         5
-Events| Initial   Starting  Closed    Stopped   Closing   Stopping
-------+-----------------------------------------------------------
- Up   |    2     irc,scr/6     -         -         -         -
- Down |    -         -         0       tls/1       0         1
- Open |  tls/1       1     irc,scr/6     3r        5r        5r
- Close|    0       tlf/0       2         2         4         4
-      |
-  TO+ |    -         -         -         -       str/4     str/5
-  TO- |    -         -         -         -       tlf/2     tlf/3
-      |
- RCR+ |    -         -       sta/2 irc,scr,sca/8   4         5
- RCR- |    -         -       sta/2 irc,scr,scn/6   4         5
- RCA  |    -         -       sta/2     sta/3       4         5
- RCN  |    -         -       sta/2     sta/3       4         5
-      |
- RTR  |    -         -       sta/2     sta/3     sta/4     sta/5
- RTA  |    -         -         2         3       tlf/2     tlf/3
-      |
- RUC  |    -         -       scj/2     scj/3     scj/4     scj/5
- RXJ+ |    -         -         2         3         4         5
- RXJ- |    -         -       tlf/2     tlf/3     tlf/2     tlf/3
-      |
- RXR  |    -         -         2         3         4         5
-
-      | State
-      |    6         7         8           9
-Events| Req-Sent  Ack-Rcvd  Ack-Sent    Opened
-------+-----------------------------------------
- Up   |    -         -         -           -
- Down |    1         1         1         tld/1
- Open |    6         7         8           9r
- Close|irc,str/4 irc,str/4 irc,str/4 tld,irc,str/4
-      |
-  TO+ |  scr/6     scr/6     scr/8         -
-  TO- | tlf/3p    tlf/3p    tlf/3p         -
-      |
- RCR+ |  sca/8   sca,tlu/9   sca/8   tld,scr,sca/8
- RCR- |  scn/6     scn/7     scn/6   tld,scr,scn/6
- RCA  | irc/7     scr/6x  irc,tlu/9   tld,scr/6x
- RCN  |irc,scr/6  scr/6x  irc,scr/8   tld,scr/6x
-      |
- RTR  |  sta/6     sta/6     sta/6   tld,zrc,sta/5
- RTA  |    6         6         8       tld,scr/6
-      |
- RUC  |  scj/6     scj/7     scj/8       scj/9
- RXJ+ |    6         6         8           9
- RXJ- | tlf/3     tlf/3     tlf/3   tld,irc,str/5
-      |
- RXR  |    6         7         8       ser/9`
+//
+//go:embed testdata/rfc1661-table.txt
+var rfcTable string
 
 // rfcEvents are the events in the table's order, which is ours as well.
 var rfcEvents = []string{
@@ -141,8 +93,15 @@ func TestRestartTimerRunsInStatesFourToEight(t *testing.T) {
 	}
 }
 
-func TestStateNames(t *testing.T) {
-	if got := AckRcvd.String() + ", " + State(10).String(); got != "Ack-Rcvd, no state" {
-		t.Errorf("got %q", got)
+// RFC 1661 section 4.2 numbers them in this order.
+func TestStatesAreNamedByTheirNumbers(t *testing.T) {
+	names := "Initial Starting Closed Stopped Closing Stopping Req-Sent Ack-Rcvd Ack-Sent Opened"
+	for i, want := range strings.Fields(names) {
+		if got := State(i).String(); got != want {
+			t.Errorf("state %d is %q, want %q", i, got, want)
+		}
+	}
+	if got := State(10).String(); got != "no state" {
+		t.Errorf("state 10 is %q", got)
 	}
 }

@@ -24,7 +24,7 @@ func TestUnheardPeerIsAskedEagerlyThenTenTimes(t *testing.T) {
 		want = append(want, time.Duration(i+1)*30*ms)
 	}
 	want = append(want, 540*ms, 660*ms, 900*ms, 1380*ms, 2340*ms) // then doubling
-	for i := range ppp.MaxConfigure + 1 {                         // those that count, and the end
+	for i := range 10 + 1 {                                       // those that count, and the end
 		want = append(want, 4260*ms+time.Duration(i)*ppp.RestartTimer)
 	}
 	if !slices.Equal(times, want) {
@@ -46,8 +46,8 @@ func TestUnheardPeerIsAskedEagerlyThenTenTimes(t *testing.T) {
 func TestPeerHeardAtOnceIsAskedTenTimesMore(t *testing.T) {
 	a, _ := in(t, ppp.ReqSent) // its first, eager request was heard by nobody
 	times, outs := ticks(a, 100)
-	if n := len(outs); n != ppp.MaxConfigure+1 {
-		t.Fatalf("%d time-outs, want %d", n, ppp.MaxConfigure+1)
+	if n := len(outs); n != 11 {
+		t.Fatalf("%d time-outs, want 11", n)
 	}
 	for i := 1; i < len(times); i++ {
 		if times[i]-times[i-1] != ppp.RestartTimer {
@@ -74,12 +74,37 @@ func TestFirstRequestOfThePeerRepeatsOursBeforeTheAck(t *testing.T) {
 	}
 }
 
+// The short timer is for a peer that does not listen yet. One that has acknowledged our request has as long as any
+// for its own; else we would begin anew after 30 ms.
+func TestPeerThatAnswersHasAWholeRestartTimer(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	a.Up(0)
+	expect(t, a.Receive(20*ms, packet(t, ppp.ConfigureAck, 1, ours)), "")
+	if got, want := a.Deadline(), 20*ms+ppp.RestartTimer; got != want {
+		t.Errorf("time-out at %v, want %v", got, want)
+	}
+	expectState(t, a, ppp.AckRcvd)
+}
+
 // A request that was sent at this very moment reaches the peer.
 func TestRequestOfThisMomentIsNotRepeated(t *testing.T) {
 	a := ppp.NewAutomaton(&fake{Want: 0x11})
 	a.Open(0)
 	a.Up(0)
 	expect(t, a.Receive(0, packet(t, ppp.ConfigureRequest, 7, other)), "Configure-Ack 7 010322")
+}
+
+// A request that cannot be read is discarded (RFC 1661 section 5), and says nothing of ours.
+func TestBrokenFirstRequestOfThePeerIsNotAnswered(t *testing.T) {
+	a := ppp.NewAutomaton(&fake{Want: 0x11})
+	a.Open(0)
+	a.Up(0)
+	deadline := a.Deadline()
+	expectDropped(t, a.Receive(20*ms, packet(t, ppp.ConfigureRequest, 7, "01 ff 22")))
+	if got := a.Deadline(); got != deadline {
+		t.Errorf("next request at %v, want %v", got, deadline)
+	}
 }
 
 // Each Up may lead to another peer, which has to be found listening anew.
@@ -96,6 +121,19 @@ func TestEachUpBeginsEagerly(t *testing.T) {
 			if at-time.Hour != times[i] || times[i] > time.Second+100*ms {
 				t.Errorf("%v: request %d after %v, then after %v", state, i, times[i], at-time.Hour)
 			}
+		}
+	}
+}
+
+// An Up of what is up already is an event that cannot be (RFC 1661 section 4.1): a peer
+// that was heard stays so.
+func TestSecondUpChangesNothing(t *testing.T) {
+	for state := ppp.Closed; state <= ppp.Opened; state++ {
+		a, _ := in(t, state)
+		before := fmt.Sprint(a.Snapshot())
+		expect(t, a.Up(time.Second), "")
+		if after := fmt.Sprint(a.Snapshot()); after != before {
+			t.Errorf("%s\nbecame\n%s", before, after)
 		}
 	}
 }

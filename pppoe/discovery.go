@@ -135,8 +135,14 @@ func (d *Discovery) Tick(now time.Duration) DiscoveryOutput {
 		return d.request(now)
 	}
 	if d.v.Stage == Requesting {
-		d.v.Stage, d.v.Offer, d.v.Sent = Soliciting, Offer{}, 0
+		return d.startOver(now)
 	}
+	return d.solicit(now)
+}
+
+// startOver gives up the AC whose offer was taken.
+func (d *Discovery) startOver(now time.Duration) DiscoveryOutput {
+	d.v.Stage, d.v.Offer, d.v.Sent = Soliciting, Offer{}, 0
 	return d.solicit(now)
 }
 
@@ -147,8 +153,10 @@ func (d *Discovery) solicit(now time.Duration) DiscoveryOutput {
 
 func (d *Discovery) request(now time.Duration) DiscoveryOutput {
 	padr, err := newPADR(d.src, d.want, d.v.HostUniq, d.v.Offer)
-	if err != nil { // was checked when the offer was taken
-		return DiscoveryOutput{Dropped: err}
+	if err != nil { // what is wanted has changed since the offer was taken
+		out := d.startOver(now)
+		out.Dropped = err
+		return out
 	}
 	d.wait(now)
 	return DiscoveryOutput{Frames: []Frame{padr}}
@@ -220,7 +228,6 @@ func (d *Discovery) confirmed(f Frame, p Packet) DiscoveryOutput {
 		return DiscoveryOutput{Refused: fmt.Errorf("%w 0x%04x", ErrBadSession, p.SessionID)}
 	}
 	// RFC 4638 section 4: no tag in the PADS, no larger payload.
-	d.v.Offer.MaxPayload = 0
 	if d.want.MaxPayload > MaxMTU {
 		d.v.Offer.MaxPayload = min(tags.maxPayload(), d.want.MaxPayload)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"pppoectl/pppoe"
 )
@@ -153,8 +154,12 @@ func TestPADOWithAnErrorTagRefusesThatAC(t *testing.T) {
 			if !errors.As(err, &refused) || refused.Tag != e || refused.Text != text {
 				t.Errorf("%v %q: dropped for %v", e, text, err)
 			}
-			if strings.Contains(err.Error(), "\x1b") || !strings.HasPrefix(err.Error(), e.String()) {
-				t.Errorf("%q: want the tag's name and the text quoted", err)
+			want := e.String()
+			if text != "" {
+				want += fmt.Sprintf(": %q", text)
+			}
+			if err.Error() != want || strings.Contains(err.Error(), "\x1b") {
+				t.Errorf("%q, want %q", err, want)
 			}
 		}
 	}
@@ -233,9 +238,38 @@ func TestChoiceOfTheAC(t *testing.T) {
 	}
 }
 
+// Names may be of any octets, and as long as a frame; no word of ours holds them as they are.
+func TestOddNamesAreQuoted(t *testing.T) {
+	for what, odd := range map[string]string{
+		"long": strings.Repeat("n", 1300), "not UTF-8": "\xff\xfe", "control characters": "a\x00\r\nb", "escapes": "\x1b]0;x\a\x1b[2J\u202e",
+	} {
+		t.Run(what, func(t *testing.T) {
+			offer := pppoe.Tags{tag(pppoe.ACName, odd), tag(pppoe.ServiceName, odd[:len(odd)/8]), tag(pppoe.ServiceName, "")}
+			d := discovery(t, pppoe.Want{})
+			d.Receive(0, pado(d, acA, offer...))
+			if o, _ := d.Peer(); o.Name != odd || len(o.Services) != 2 || o.Services[0] != odd[:len(odd)/8] {
+				t.Errorf("offer %+v, want the names as they came", o)
+			}
+			for _, want := range []pppoe.Want{{ACName: "B"}, {ServiceName: "nosuch"}, {AC: acB}} {
+				d := discovery(t, want)
+				err := expectIgnored(t, d, pado(d, acA, offer...))
+				if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+					t.Errorf("%+v: %q", want, err.Error())
+				}
+			}
+			d = requesting(t, pppoe.Want{ServiceName: ""})
+			d.Configure(pppoe.Want{ServiceName: "flets"})
+			err := expectIgnored(t, d, answer(pppoe.PADS, acA, 1, pppoe.Tags{{Type: pppoe.HostUniq, Value: d.HostUniq()}, tag(pppoe.ServiceName, odd)}.AppendTo(nil)))
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("PADS: %q", err.Error())
+			}
+		})
+	}
+}
+
 func TestCookieAndRelayIDAreEchoed(t *testing.T) {
 	for _, c := range []struct{ cookie, relay int }{
-		{-1, -1}, {0, -1}, {1, -1}, {1024, -1}, {1400, -1}, {-1, 0}, {-1, 12}, {-1, 1400}, {1024, 400},
+		{-1, -1}, {0, -1}, {1, -1}, {1024, -1}, {1400, -1}, {-1, 0}, {-1, 12}, {-1, 1400}, {1024, 400}, {1466, 0},
 	} {
 		t.Run(fmt.Sprintf("of %d and %d octets", c.cookie, c.relay), func(t *testing.T) {
 			d := discovery(t, pppoe.Want{})
@@ -259,7 +293,7 @@ func TestCookieAndRelayIDAreEchoed(t *testing.T) {
 }
 
 func TestACThatWantsTooMuchEchoedIsNotChosen(t *testing.T) {
-	for _, c := range []struct{ cookie, relay int }{{1480, 0}, {1400, 1400}, {0, 1490}} {
+	for _, c := range []struct{ cookie, relay int }{{1467, 0}, {1480, 0}, {1400, 1400}, {0, 1490}} { // 1466 would fit
 		d := discovery(t, pppoe.Want{})
 		huge := pppoe.Tags{
 			tag(pppoe.ACCookie, strings.Repeat("c", c.cookie)),
@@ -281,5 +315,37 @@ func TestOfferDoesNotAliasTheFrame(t *testing.T) {
 	_, tags := only(t, d.Tick(d.Deadline()).Frames)
 	if cookie, _ := tags.Get(pppoe.ACCookie); string(cookie) != "cookie" {
 		t.Errorf("repeated PADR with cookie %q", cookie)
+	}
+}
+
+// Who looks at all that answers a PADI, as pppoectl discover does, asks ParseOffer alone.
+func TestOnlyAPADOIsAnOffer(t *testing.T) {
+	d := discovery(t, pppoe.Want{})
+	if _, err := pppoe.ParseOffer(pado(d, acA, good...), d.HostUniq()); err != nil {
+		t.Fatal(err)
+	}
+	tags := append(pppoe.Tags{{Type: pppoe.HostUniq, Value: d.HostUniq()}}, good...).AppendTo(nil)
+	for _, code := range []pppoe.Code{pppoe.PADI, pppoe.PADR, pppoe.PADS, pppoe.PADT, pppoe.SessionData} {
+		if _, err := pppoe.ParseOffer(answer(code, acA, 0, tags), d.HostUniq()); !errors.Is(err, pppoe.ErrNoOffer) {
+			t.Errorf("%v: error %v, want ErrNoOffer", code, err)
+		}
+	}
+	if _, err := pppoe.ParseOffer(pppoe.Frame{Dst: host, Src: acA, Payload: []byte{0x11}}, d.HostUniq()); !errors.Is(err, pppoe.ErrTruncated) {
+		t.Errorf("error %v, want ErrTruncated", err)
+	}
+}
+
+// RFC 2516 section 5: a PADI goes to all stations, a PADR to the AC that was chosen.
+func TestEthernetHeadersOfDiscovery(t *testing.T) {
+	d := discovery(t, pppoe.Want{})
+	padi := d.Start(0).Frames[0].AppendTo(nil)
+	padr := d.Receive(0, pado(d, acA, good...)).Frames[0].AppendTo(nil)
+	for want, b := range map[string][]byte{
+		"ff ff ff ff ff ff  02 00 5e 10 00 0c  88 63": padi,
+		"02 00 5e 10 00 0a  02 00 5e 10 00 0c  88 63": padr,
+	} {
+		if !bytes.HasPrefix(b, hexFrame(t, want)) {
+			t.Errorf("got %x, want %s", b[:14], want)
+		}
 	}
 }

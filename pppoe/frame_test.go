@@ -197,6 +197,9 @@ func crossCheck(t *testing.T, n int, b []byte) {
 	if p.Code != pppoe.Code(l.Code) || p.SessionID != l.SessionId || len(p.Payload) != int(l.Length) {
 		t.Errorf("frame %d: %v, session %d, %d octets; gopacket: %v", n, p.Code, p.SessionID, len(p.Payload), l)
 	}
+	if (p.Code == pppoe.SessionData) != (f.EtherType == pppoe.EtherTypeSession) {
+		t.Errorf("frame %d: %v in EtherType %04x", n, p.Code, f.EtherType)
+	}
 	if p.Code == pppoe.SessionData {
 		protocol, _, err := ppp.ParseFrame(p.Payload)
 		if l, ok := theirs.Layer(layers.LayerTypePPP).(*layers.PPP); !ok || err != nil || uint16(protocol) != uint16(l.PPPType) {
@@ -216,6 +219,9 @@ func TestEveryPrefixIsTruncated(t *testing.T) {
 		b := hexFrame(t, g.frame)
 		for n := range b {
 			f, err := pppoe.ParseFrame(b[:n])
+			if (err == nil) != (n >= 14) {
+				t.Errorf("%s: the first %d octets as an Ethernet frame: error %v", g.name, n, err)
+			}
 			if err == nil {
 				_, err = pppoe.ParsePacket(f.Payload)
 			}
@@ -236,8 +242,8 @@ func TestPaddingIsNotRead(t *testing.T) {
 
 func TestOtherVersionsAndTypes(t *testing.T) {
 	for _, first := range []string{"21", "12", "10", "01", "00"} {
-		if _, err := pppoe.ParsePacket(hexFrame(t, first+"07 0000 0000")); !errors.Is(err, pppoe.ErrVersion) {
-			t.Errorf("%s: error %v, want ErrVersion", first, err)
+		if _, err := pppoe.ParsePacket(hexFrame(t, first+"07 0000 0000")); !errors.Is(err, pppoe.ErrVersion) || !strings.Contains(err.Error(), "0x"+first) {
+			t.Errorf("%s: error %v, want ErrVersion with these octets", first, err)
 		}
 	}
 }
@@ -308,5 +314,25 @@ func TestMAC(t *testing.T) {
 		if m, _ := pppoe.ParseMAC(text); m.Unicast() != want {
 			t.Errorf("%s: Unicast() = %v, want %v", text, m.Unicast(), want)
 		}
+	}
+}
+
+func TestAddressesInTextAreWhole(t *testing.T) {
+	var m pppoe.MAC
+	if err := m.UnmarshalText([]byte("00:1e:13:c2:69")); err == nil {
+		t.Errorf("five octets make %v", m)
+	}
+	if err := m.UnmarshalText([]byte("00:1e:13:c2:69:c2")); err != nil || m != (pppoe.MAC{0, 0x1e, 0x13, 0xc2, 0x69, 0xc2}) {
+		t.Errorf("%v, %v", m, err)
+	}
+	if got := pppoe.Broadcast.String(); got != "ff:ff:ff:ff:ff:ff" {
+		t.Errorf("broadcast is %s", got)
+	}
+}
+
+func TestLengthThatIsTooLongIsNamedBesideTheRightOne(t *testing.T) {
+	_, err := pppoe.ParsePacket(hexFrame(t, "11 09 0000 0009 0101"))
+	if err == nil || !strings.Contains(err.Error(), "2 octets says length 9") {
+		t.Errorf("error %v", err)
 	}
 }

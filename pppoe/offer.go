@@ -12,14 +12,15 @@ import (
 const maxDiscovery = 1500 - HeaderLen
 
 // Offer is an AC's answer to a PADI, as plain data: all that one PADO says and
-// nothing of any other.
+// nothing of any other, but for MaxPayload, which only a PADS can agree to. Octets of
+// a text that are no UTF-8 are U+FFFD once it has been JSON.
 type Offer struct {
 	AC         MAC      `json:"ac"`
 	Name       string   `json:"name"`                  // AC-Name, untrusted: print with %q
 	Services   []string `json:"services"`              // Service-Names, untrusted
 	Cookie     *[]byte  `json:"cookie,omitempty"`      // AC-Cookie, to be echoed
 	Relay      *[]byte  `json:"relay,omitempty"`       // Relay-Session-Id, to be echoed
-	MaxPayload int      `json:"max_payload,omitempty"` // PPP-Max-Payload in octets; 0: not offered
+	MaxPayload int      `json:"max_payload,omitempty"` // PPP-Max-Payload of the PADS in octets; 0: not agreed
 }
 
 // ErrNoOffer is matched by what makes a PADO none: no AC-Name, no
@@ -54,7 +55,6 @@ func ParseOffer(f Frame, hostUniq []byte) (Offer, error) {
 	return Offer{
 		AC: f.Src, Name: string(name), Services: services,
 		Cookie: tags.copied(ACCookie), Relay: tags.copied(RelaySessionID),
-		MaxPayload: tags.maxPayload(),
 	}, nil
 }
 

@@ -247,3 +247,35 @@ func TestReusedMachineRemembersNothingOfTheLastSession(t *testing.T) {
 		}
 	}
 }
+
+// What failed in the last session may work in the next.
+func TestNextSessionKnowsNothingOfAFailedNetwork(t *testing.T) {
+	l := newLine(t, both)
+	l.filter = func(f pppoe.Frame) bool { return !isPPP(f, ppp.IPCP) }
+	l.command(session.Dial)
+	l.run(40 * time.Second)
+	if n := l.m.Snapshot().Networks[0]; n.Failure == "" || n.Retries != 1 {
+		t.Fatalf("%+v", n)
+	}
+	l.command(session.Hangup)
+	l.run(10 * time.Second)
+	if n := l.m.Snapshot().Networks[0]; n.Failure != "" || n.Retries != 0 || n.RetryAt != 0 || n.Automaton.State != ppp.Initial || n.Automaton.ID != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// Ten requests, and two Terminate-Requests: that is all that a silent AC gets.
+func TestSilenceOnTheLoginEndsAfterTenRequests(t *testing.T) {
+	l := newLine(t, nil)
+	l.filter = func(f pppoe.Frame) bool { return !isPPP(f, ppp.PAP) }
+	l.command(session.Dial)
+	l.run(0)
+	l.ac.Forget()
+	l.run(37 * time.Second)
+	if e := l.closed(); e.Cause != cause.AuthTimeout || !strings.Contains(e.Text, "10 PAP requests") {
+		t.Errorf("%+v", e)
+	}
+	if n := l.sentPPP(ppp.LCP, ppp.TerminateRequest); n != ppp.MaxTerminate {
+		t.Errorf("%d Terminate-Requests", n)
+	}
+}

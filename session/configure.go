@@ -60,5 +60,4 @@ func (s *step) exchange(before, fresh []*network) {
 	for _, n := range fresh {
 		s.startNetwork(n)
 	}
-	s.settle()
 }

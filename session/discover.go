@@ -76,11 +76,9 @@ func (s *step) discovered(out pppoe.DiscoveryOutput) {
 	if s.v.Phase != Discovery {
 		return
 	}
-	if n := s.discovery.Solicited(); n > noOfferAfter && n > s.v.Unoffered {
-		if s.v.Unoffered == 0 {
-			s.tell(Event{Kind: NoOffer, Cause: cause.NoOffer, Text: fmt.Sprintf("%d PADIs unanswered", n-1)})
-		}
-		s.v.Unoffered = n
+	if n := s.discovery.Solicited(); n > noOfferAfter && s.v.Unoffered == 0 {
+		s.v.Unoffered = n - 1
+		s.tell(Event{Kind: NoOffer, Cause: cause.NoOffer, Text: fmt.Sprintf("%d PADIs unanswered", s.v.Unoffered)})
 	}
 	if s.discovery.Stage() == pppoe.Confirmed {
 		s.open()
@@ -120,7 +118,7 @@ func (s *step) open() {
 	s.link.SetMRU(s.mru())
 	s.linkOutput(s.link.Up(s.now))
 	for _, e := range held {
-		s.sessionFrame(pppoe.Frame{Dst: s.cfg.MAC, Src: e.AC, EtherType: pppoe.EtherTypeSession, Payload: e.Payload})
+		s.sessionFrame(pppoe.Frame{Src: e.AC, Payload: e.Payload})
 	}
 }
 
@@ -141,8 +139,7 @@ type early struct {
 // Configure-Request may overtake the PADS, since they come by two sockets.
 func (s *step) hold(f pppoe.Frame) bool {
 	offer, _ := s.discovery.Peer()
-	if s.v.Phase != Discovery || s.discovery.Stage() != pppoe.Requesting ||
-		f.Src != offer.AC {
+	if s.v.Phase != Discovery || f.Src != offer.AC { // no station's, before an offer was taken
 		return false
 	}
 	s.v.Early = slices.DeleteFunc(s.v.Early, func(e early) bool { return e.AC != offer.AC })

@@ -38,9 +38,10 @@ func TestFloodsAreAnsweredAtALimitedRate(t *testing.T) {
 		"4096 unknown protocols": {4096, func(i int) string {
 			return fmt.Sprintf("%04x 0101 0004", 0x4001+i%64*0x200)
 		}, ppp.ProtocolReject},
-		"4096 unknown codes":          {4096, func(int) string { return "c021 2001 0004" }, ppp.CodeReject},
-		"4096 broken unknown packets": {4096, func(int) string { return "4001" }, ppp.ProtocolReject},
-		"4096 Echo-Replies":           {4096, func(i int) string { return fmt.Sprintf("c021 0a%02x 0008 12345678", i&0xff) }, 0},
+		"4096 unknown protocols, as Echo-Replies": {4096, func(int) string { return "4001 0a01 0008 00000000" }, ppp.ProtocolReject},
+		"4096 unknown codes":                      {4096, func(int) string { return "c021 2001 0004" }, ppp.CodeReject},
+		"4096 broken unknown packets":             {4096, func(int) string { return "4001" }, ppp.ProtocolReject},
+		"4096 Echo-Replies":                       {4096, func(i int) string { return fmt.Sprintf("c021 0a%02x 0008 12345678", i&0xff) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLine(t, func(c *session.Config, _ *concentrator.Config) {
@@ -56,9 +57,12 @@ func TestFloodsAreAnsweredAtALimitedRate(t *testing.T) {
 				if n := len(l.sent); n > atMost+3 {
 					t.Fatalf("%d frames in a second", n)
 				}
+				if n := l.count(session.Dropped); n < c.n-atMost {
+					t.Fatalf("%d frames told as dropped, want %d at least", n, c.n-atMost)
+				}
 				l.events = nil // thousands
 			}
-			if i := l.m.Info(); l.m.Phase() != session.Up || i.Suspect || i.Echo.Unanswered != 0 || i.Echo.Sent < 15 {
+			if i := l.m.Info(); l.m.Phase() != session.Up || i.Suspect || i.Echo.Lost != 0 || i.Echo.Sent < 15 {
 				t.Errorf("phase %q, %+v: our own keepalive suffers", l.m.Phase(), i.Echo)
 			}
 			l.run(time.Minute)
@@ -69,15 +73,21 @@ func TestFloodsAreAnsweredAtALimitedRate(t *testing.T) {
 	}
 }
 
-// What deserves no better than a Reject must not keep the AC's own Echo-Requests
-// from being answered: the AC would end the session.
-func TestACsKeepaliveSurvivesAFloodOfRejectablePackets(t *testing.T) {
-	for name, packet := range map[string]string{"unknown protocol": "4001 0101 0004", "unknown code": "c021 2001 0004"} {
+// What deserves no better than a Reject, or has not the AC's magic number, must not keep
+// the AC's own Echo-Requests from being answered: the AC would end the session.
+func TestACsKeepaliveSurvivesAFlood(t *testing.T) {
+	for name, packet := range map[string]string{
+		"unknown protocol":                   "4001 0101 0004",
+		"unknown code":                       "c021 2001 0004",
+		"Echo-Request without a number":      "c021 0901 0008 00000000",
+		"Echo-Request, another's number":     "c021 0901 0008 deadbeef",
+		"Echo-Request without enough octets": "c021 0901 0006 0000",
+	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, func(_ *session.Config, ac *concentrator.Config) { ac.Echo = 5 * time.Second })
+			l := newLine(t, func(_ *session.Config, ac *concentrator.Config) { ac.Echo = 1030 * time.Millisecond }) // never just when a bound has room again
 			l.up()
 			for range 15 {
-				l.flood(4096, func(int) string { return packet })
+				l.flood(1000, func(int) string { return packet })
 			}
 			if l.m.Phase() != session.Up || len(l.ac.Sessions()) != 1 {
 				t.Errorf("phase %q, %d sessions at the AC", l.m.Phase(), len(l.ac.Sessions()))

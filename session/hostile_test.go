@@ -92,7 +92,10 @@ func TestAuthenticationProtocolThatWasNotAgreedToIsRejected(t *testing.T) {
 }
 
 func TestUnknownProtocolsBeforeLCPIsOpenAreDropped(t *testing.T) {
-	for _, packet := range []string{"c227 0107 0004", "c029 0101 0004", "80fd 0101 0004", "8021 0101 0004", "c023 0201 0005 00", "c223 0301 0004"} {
+	for _, packet := range []string{
+		"c227 0107 0004", "c029 0101 0004", "80fd 0101 0004", "8021 0101 0004", "c023 0201 0005 00", "c223 0301 0004",
+		"0000 0101 0004", "c020 0101 0004", "c121 0101 0004",
+	} {
 		l := newLine(t, nil)
 		l.stuck(ppp.LCP)
 		l.dropsPacket(l.fromAC(l.m.Info().SessionID, hexBytes(t, packet)))
@@ -116,15 +119,31 @@ func TestNetworkProtocolsBeforeAuthenticationAreDropped(t *testing.T) {
 	}
 }
 
-// CVE-2004-1002 is about CBCP (c029).
+// CVE-2004-1002 is about CBCP (c029) whose option is too short, or past the end. RFC
+// 1661 section 2: a protocol's number ends in an odd octet, and begins with an even one.
 func TestProtocolsThatNobodySpeaksAreRejectedAndNothingElse(t *testing.T) {
-	for _, packet := range []string{"c029 0101 0008 0201 0000", "80fd 0101 0004", "8057 0101 0004", "c025 0101 0004", "0021ff", "4011 4500 0000"} {
-		t.Run(packet[:4], func(t *testing.T) {
+	for name, packet := range map[string]string{
+		"CBCP, option of length 1":    "c029 0101 0008 0201 0000",
+		"CBCP, option of length 0":    "c029 0101 0006 0200",
+		"CBCP, option past the end":   "c029 0101 0008 02ff 0000",
+		"CBCP, length past the end":   "c029 0101 00ff 0204 0000",
+		"CCP":                         "80fd 0101 0004",
+		"IPv6CP, not asked for":       "8057 0101 0004",
+		"LQR":                         "c025 0101 0004",
+		"LQR that begins as an Ack":   "c025 0601 0004",
+		"IPv4 that strays":            "0021ff",
+		"IPv6 that strays":            "0057ff",
+		"number 4011":                 "4011 4500 0000",
+		"number 0":                    "0000 0101 0004",
+		"number that ends in even":    "c020 0101 0004",
+		"number that begins with odd": "c121 0101 0004",
+	} {
+		t.Run(name, func(t *testing.T) {
 			l := newLine(t, nil)
 			l.up()
 			l.events = nil
 			answers := l.ppp(packet)
-			if packet == "0021ff" { // IP that strays here is nobody's
+			if packet == "0021ff" || packet == "0057ff" { // IP that strays here is nobody's
 				if len(answers) != 0 {
 					t.Errorf("answered: %x", answers)
 				}
@@ -135,6 +154,21 @@ func TestProtocolsThatNobodySpeaksAreRejectedAndNothingElse(t *testing.T) {
 				t.Errorf("phase %q, events %v", l.m.Phase(), l.events)
 			}
 		})
+	}
+}
+
+// What nobody speaks is no verdict, whatever its octets would say if it were.
+func TestVerdictsOfAnotherProtocolAreRejected(t *testing.T) {
+	l := newLine(t, nil)
+	l.stuck(ppp.PAP)
+	id := l.m.Snapshot().Auth.ID
+	l.events = nil
+	for code := range 4 {
+		packet := fmt.Sprintf("c025 %02x%02x 0005 00", code, id)
+		oneReject(t, l.ppp(packet), hexBytes(t, packet))
+	}
+	if l.m.Phase() != session.Auth || len(l.events) != 0 {
+		t.Errorf("phase %q, events %v", l.m.Phase(), l.events)
 	}
 }
 
@@ -164,6 +198,26 @@ func TestVerdictsWithTheWrongIdentifierAreDropped(t *testing.T) {
 	}
 }
 
+// The AC's words may be anything, and as long as a frame.
+func TestTerminateRequestWithAnyTextIsAcknowledged(t *testing.T) {
+	for name, text := range map[string]string{
+		"none": "", "escapes": "\x1b]0;owned\a\x1b[2J\r\n", "not UTF-8": "\xff\xfe\x00\x80", "1400 octets": strings.Repeat("\x9b", 1400),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, nil)
+			l.up()
+			request := ppp.Packet{Code: ppp.TerminateRequest, ID: 77, Data: []byte(text)}
+			a := l.feed(l.fromAC(l.m.Info().SessionID, ppp.AppendFrame(nil, ppp.LCP, request.AppendTo(nil))))
+			if len(a) != 2 || !bytes.HasSuffix(a[0].Payload, []byte{0xc0, 0x21, byte(ppp.TerminateAck), 77, 0, 4}) || code(a[1]) != pppoe.PADT {
+				t.Errorf("answers %x, want a Terminate-Ack and a PADT", a)
+			}
+			if e := l.closed(); e.Cause != cause.Terminated || e.Peer != text {
+				t.Errorf("%+v, want the text as it came", e)
+			}
+		})
+	}
+}
+
 func TestCHAPSuccessWithoutAChallengeIsDropped(t *testing.T) {
 	l := newLine(t, func(_ *session.Config, ac *concentrator.Config) { ac.Auth = []lcp.Auth{lcp.AuthCHAPMD5} })
 	l.stuck(ppp.CHAP) // no challenge has come
@@ -180,6 +234,9 @@ func TestProtocolRejectOfLCPEndsTheSession(t *testing.T) {
 	l := newLine(t, nil)
 	l.up()
 	l.ppp("c021 0801 0006 c021")
+	if l.m.Phase() != session.Terminating {
+		t.Errorf("phase %q", l.m.Phase())
+	}
 	l.run(10 * time.Second)
 	if e := l.closed(); e.Cause != cause.NegotiationError || !strings.Contains(e.Text, "peer rejects the protocol") {
 		t.Errorf("%+v", e)
@@ -293,5 +350,18 @@ func TestUnknownCodesGetACodeReject(t *testing.T) {
 			a[0].Payload[8] != byte(ppp.CodeReject) || l.m.Phase() != session.Up {
 			t.Errorf("%s: phase %q, answers %x", packet, l.m.Phase(), a)
 		}
+	}
+}
+
+// RFC 1570 section 2.1: the AC's words are told, and nothing else comes of them.
+func TestIdentificationIsTold(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.events = nil
+	if answers := l.ppp("c021 0c01 000b 00000000 425241"); len(answers) != 0 {
+		t.Errorf("answered: %x", answers)
+	}
+	if len(l.events) != 1 || l.events[0].Kind != session.Notice || l.events[0].Peer != "BRA" || l.events[0].Text == "" {
+		t.Errorf("%v", l.events)
 	}
 }

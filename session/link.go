@@ -53,7 +53,7 @@ func (s *step) control(protocol ppp.Protocol, information []byte) {
 		return
 	}
 	p, err := ppp.ParsePacket(information)
-	if !s.admits(protocol, p, err) {
+	if !s.admits(protocol, p) {
 		s.drop(errors.New("too many control packets"))
 		return
 	}
@@ -66,6 +66,9 @@ func (s *step) control(protocol ppp.Protocol, information []byte) {
 	case s.auth != nil && protocol == s.auth.Protocol():
 	case s.v.Phase == Auth && isNetwork(protocol):
 		s.drop(fmt.Errorf("%v before authentication", protocol))
+		return
+	case n == nil && p.Code == ppp.TerminateAck && isNetwork(protocol):
+		s.drop(fmt.Errorf("%v of %v, which is not spoken any more", p.Code, protocol)) // rejected, it could not come back
 		return
 	case n == nil:
 		s.sendPPP(ppp.LCP, []ppp.Packet{s.link.Reject(protocol, information)})
@@ -84,13 +87,14 @@ func (s *step) control(protocol ppp.Protocol, information []byte) {
 }
 
 // admits bounds the rate of what is answered. Echo-Replies, which are not, are
-// never held back: they keep the session alive.
-func (s *step) admits(protocol ppp.Protocol, p ppp.Packet, err error) bool {
-	echo := err == nil && protocol == ppp.LCP
+// never held back: they keep the session alive. Echo-Requests have a share of their own
+// if they have the AC's magic number: others may be anybody's.
+func (s *step) admits(protocol ppp.Protocol, p ppp.Packet) bool {
 	switch {
-	case echo && p.Code == ppp.EchoReply:
+	case protocol != ppp.LCP:
+	case p.Code == ppp.EchoReply:
 		return true
-	case echo && p.Code == ppp.EchoRequest:
+	case p.Code == ppp.EchoRequest && s.link.FromPeer(p):
 		return s.v.EchoLimit.Allow(s.now, echoBurst, echoInterval)
 	}
 	return s.v.Limit.Allow(s.now, controlBurst, controlInterval)
@@ -122,7 +126,7 @@ func (s *step) linkOutput(out lcp.Output) {
 		}
 	}
 	// The AC has ended the link: it waits for nothing more from us.
-	if _, ok := errors.AsType[*ppp.TerminatedError](out.Err); ok && s.v.Phase != Down {
+	if _, ok := errors.AsType[*ppp.TerminatedError](out.Err); ok {
 		s.end()
 		return
 	}
@@ -149,14 +153,12 @@ func (s *step) linkError(err error) {
 // linkUp begins authentication, if the AC wants any.
 func (s *step) linkUp() {
 	s.tell(Event{Kind: LinkUp})
-	s.v.GiveUpAt = 0
 	switch demanded := s.link.Vars().PeerAuth; demanded.Protocol {
 	case ppp.PAP:
 		s.auth = auth.NewPAPClient(s.cfg.Username, s.cfg.Password)
 	case ppp.CHAP:
 		s.auth = auth.NewCHAPClient(s.cfg.Username, s.cfg.Password)
 	default:
-		s.auth = nil
 		s.authenticated("")
 		return
 	}
@@ -168,7 +170,6 @@ func (s *step) linkUp() {
 // linkDown stops what LCP carries: LCP is being negotiated anew or terminated.
 func (s *step) linkDown() {
 	s.tell(Event{Kind: LinkDown})
-	s.v.GiveUpAt = 0
 	if s.v.Phase != Terminating {
 		s.v.Phase = Link
 		s.v.GiveUpAt = s.now + linkWait
@@ -187,9 +188,6 @@ func (s *step) linkDown() {
 // authOutput does what follows from authentication, which may also be repeated
 // while the session is up.
 func (s *step) authOutput(out auth.Output) {
-	if s.auth == nil {
-		return
-	}
 	s.sendPPP(s.auth.Protocol(), out.Packets)
 	s.drop(out.Dropped)
 	var rejected *auth.RejectedError
@@ -213,5 +211,4 @@ func (s *step) authenticated(text string) {
 	for _, n := range s.networks {
 		s.startNetwork(n)
 	}
-	s.settle()
 }

@@ -149,7 +149,7 @@ func (s *step) command(in Input) {
 // deadline returns the earliest of all timers.
 func (m *Machine) deadline() time.Duration {
 	d := timer.Earliest(m.discovery.Deadline(), m.link.Deadline(), m.v.GiveUpAt, m.suspectDeadline())
-	if m.v.Phase == Auth && m.auth != nil {
+	if m.auth != nil {
 		d = timer.Earliest(d, m.auth.Deadline())
 	}
 	if m.v.Phase.established() {
@@ -166,11 +166,8 @@ func (s *step) tick() {
 		s.discovered(s.discovery.Tick(s.now))
 		return
 	}
-	if s.v.Phase == Down {
-		return
-	}
 	s.linkOutput(s.link.Tick(s.now, s.received))
-	if s.v.Phase == Auth && s.auth != nil {
+	if s.auth != nil {
 		s.authOutput(s.auth.Tick(s.now))
 	}
 	if s.v.Phase.established() {
@@ -178,6 +175,7 @@ func (s *step) tick() {
 			s.networkOutput(n, n.automaton.Tick(s.now))
 			s.retry(n)
 		}
+		s.settle()
 	}
 	s.timeout()
 	s.suspicion()
@@ -233,16 +231,13 @@ func (s *step) terminate(text string) {
 
 // abandon ends the session at once.
 func (s *step) abandon(c cause.Code, text string) {
-	if s.v.Phase == Down {
-		return
-	}
 	s.fail(c, text, "")
 	s.end()
 }
 
 // superseded ends a session whose id is another one's by now, which no PADT may end.
 func (s *step) superseded(c cause.Code, text string) {
-	if s.v.Phase == Down || s.v.Phase == Discovery {
+	if s.v.Phase == Discovery {
 		return
 	}
 	s.fail(c, text, "")
@@ -252,7 +247,7 @@ func (s *step) superseded(c cause.Code, text string) {
 
 // fail notes why the session ends; the first reason is the one that counts.
 func (m *Machine) fail(c cause.Code, text, peer string) {
-	if m.v.Reason.Cause == cause.None {
+	if m.v.Phase != Down && m.v.Reason.Cause == cause.None {
 		m.v.Reason = Reason{c, text, peer}
 	}
 }
@@ -275,7 +270,7 @@ func (s *step) end() {
 	}
 	reason := s.v.Reason
 	s.discovery.Stop()
-	s.v = vars{Phase: Down, Stale: stale}
+	s.v = vars{Stale: stale} // down
 	s.reset()
 	s.tell(Event{Kind: Closed, Cause: reason.Cause, Text: reason.Text, Peer: reason.Peer})
 }
@@ -297,7 +292,7 @@ func (s *step) sendPPP(protocol ppp.Protocol, packets []ppp.Packet) {
 
 // frame takes a frame from the line.
 func (s *step) frame(f pppoe.Frame) {
-	if f.Dst != s.cfg.MAC || !f.Src.Unicast() {
+	if f.Dst != s.cfg.MAC {
 		s.drop(fmt.Errorf("frame from %v to %v is not for us", f.Src, f.Dst))
 		return
 	}

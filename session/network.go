@@ -108,7 +108,6 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 				s.networkFailed(n, err.Error())
 				s.retryLater(n)
 				s.sendPPP(n.family.control(), n.automaton.Close(s.now, "").Packets)
-				s.settle()
 				return
 			}
 			n.forgive()
@@ -125,9 +124,6 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 		s.networkFailed(n, out.Err.Error())
 		s.retryLater(n)
 	}
-	if len(out.Changes) > 0 || out.Err != nil {
-		s.settle()
-	}
 }
 
 // networkRejected takes a Protocol-Reject of n's protocol: nothing more of it
@@ -135,7 +131,6 @@ func (s *step) networkOutput(n *network, out ppp.Output) {
 func (s *step) networkRejected(n *network) {
 	s.networkFailed(n, ppp.ErrProtocolRejected.Error())
 	s.networkOutput(n, n.automaton.Down(s.now))
-	s.settle()
 }
 
 func (s *step) networkFailed(n *network, why string) {
@@ -153,20 +148,18 @@ func (s *step) retry(n *network) {
 	if n.retryAt == 0 || s.now < n.retryAt {
 		return
 	}
-	n.retryAt = 0
+	n.retryAt, n.failure = 0, "" // it may come now
 	if n.automaton.State() <= ppp.Stopped {
 		n.renew()
 		s.startNetwork(n)
 	}
 }
 
-// settle finds out whether the session is up: some network is open, and each
-// other one has failed. Without any open network it may wait a while for the
-// AC to change its mind, but not if every one was rejected outright.
+// settle finds out, after all that one step has done, whether the session is up:
+// some network is open, and each other one has failed. Without any open network it
+// may wait a while for the AC to change its mind, but not if every one was rejected
+// outright.
 func (s *step) settle() {
-	if !s.v.Phase.established() {
-		return
-	}
 	open, failed, hopeless := 0, 0, 0
 	for _, n := range s.networks {
 		switch {

@@ -8,6 +8,7 @@ import (
 
 	"pppoectl/cause"
 	"pppoectl/concentrator"
+	"pppoectl/lcp"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
 	"pppoectl/session"
@@ -50,6 +51,10 @@ func TestAcknowledgedNoAddressIsNoAddress(t *testing.T) {
 				return nil
 			})
 			l.command(session.Dial)
+			l.run(time.Second)
+			if name != "both" {
+				l.closed() // nothing is to be hoped for
+			}
 			l.run(2 * time.Minute)
 			for _, e := range l.events {
 				if e.Kind == session.NetworkUp && e.Family == session.IPv4 {
@@ -59,6 +64,9 @@ func TestAcknowledgedNoAddressIsNoAddress(t *testing.T) {
 			if name == "both" {
 				if l.m.Phase() != session.Up || l.m.Info().IPv6 == nil {
 					t.Errorf("phase %q, %+v", l.m.Phase(), l.m.Info())
+				}
+				if n := l.count(session.NetworkFailed); n != 2 {
+					t.Errorf("it was tried %d times, want once more after a minute", n)
 				}
 				return
 			}
@@ -93,8 +101,9 @@ func TestSessionOfAnEarlierRunIsReleasedFirst(t *testing.T) {
 	}
 	l.m = session.New(l.cfg, l.seed) // a new daemon that could not take it over
 	l.m.SetStale(old)
-	if kept := l.m.Snapshot(); kept.Session.Stale == nil {
-		t.Error("it is not in the snapshot")
+	kept := l.m.Snapshot()
+	if peer, ok := kept.Peer(); !ok || peer != old {
+		t.Errorf("in the snapshot: %+v, %v", peer, ok)
 	}
 	l.sent = nil
 	l.up()
@@ -148,5 +157,90 @@ func TestStaleSessionIsReleasedAgainWhenTheLineWorks(t *testing.T) {
 				t.Errorf("%d sessions at the AC, phase %q", n, l.m.Phase())
 			}
 		})
+	}
+}
+
+// Half a line must not stay away for ever, nor be asked for all the time.
+func TestFailedNetworkIsTriedAgainEverLater(t *testing.T) {
+	l := newLine(t, both)
+	l.filter = func(f pppoe.Frame) bool { return !isPPP(f, ppp.IPCP) }
+	l.command(session.Dial)
+	var waits []time.Duration
+	var failed time.Duration
+	l.check = func() {
+		if l.has(session.NetworkFailed) {
+			l.events, failed = nil, l.now
+			l.sent = nil
+		}
+		if failed != 0 && l.sentPPP(ppp.IPCP, ppp.ConfigureRequest) > 0 {
+			waits, failed = append(waits, l.now-failed), 0
+		}
+	}
+	l.run(time.Hour)
+	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute}
+	if len(waits) < len(want) || !slices.Equal(waits[:len(want)], want) {
+		t.Errorf("tried again after %v, want %v", waits, want)
+	}
+	l.filter, l.check = nil, nil
+	l.run(10 * time.Minute)
+	if i := l.m.Info(); i.IPv4 == nil || i.Phase != session.Up {
+		t.Errorf("%+v", i)
+	}
+	if n := l.m.Snapshot().Networks[0]; n.Failure != "" || n.Retries != 0 || n.RetryAt != 0 {
+		t.Errorf("the failure is remembered: %+v", n)
+	}
+}
+
+// An AC that acknowledges all and asks for nothing never opens a network, and is not waited for without end.
+func TestNetworkThatTheACNeverAsksForEndsTheSession(t *testing.T) {
+	l := newLine(t, nil)
+	l.script(ppp.IPCP, func(p ppp.Packet) []ppp.Packet {
+		if p.Code == ppp.ConfigureRequest {
+			return []ppp.Packet{{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data}}
+		}
+		return nil
+	})
+	l.command(session.Dial)
+	l.run(45*time.Second - 1)
+	if l.m.Phase() != session.Network {
+		t.Fatalf("phase %q; %v", l.m.Phase(), l.events)
+	}
+	l.run(time.Second)
+	if e := l.closed(); e.Cause != cause.NetworkFailed || e.Text != "IPCP: no answer" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// RFC 1994 section 2: the AC may ask again at any time; its Success changes nothing.
+func TestAuthenticationThatIsRepeatedDisturbsNoNetwork(t *testing.T) {
+	l := newLine(t, func(c *session.Config, ac *concentrator.Config) { both(c, ac); ac.Auth = []lcp.Auth{lcp.AuthCHAPMD5} })
+	l.up()
+	l.events, l.sent = nil, nil
+	if answers := l.ppp("c223 0163 0009 04 01020304"); len(answers) != 1 || l.sentPPP(ppp.CHAP, 2) != 1 {
+		t.Fatalf("answers %x, want a Response", answers)
+	}
+	if answers := l.ppp("c223 0363 0004"); len(answers) != 0 || len(l.events) != 0 || l.m.Phase() != session.Up {
+		t.Errorf("answers %x, events %v, phase %q", answers, l.events, l.m.Phase())
+	}
+}
+
+// The session is up as soon as nothing more is to be hoped for: not when the last Terminate-Ack has come.
+func TestSessionIsUpWhenTheOtherNetworkHasFailed(t *testing.T) {
+	l := newLine(t, both)
+	requests := 0
+	l.script(ppp.IPCP, func(p ppp.Packet) []ppp.Packet {
+		if requests++; p.Code == ppp.ConfigureRequest && requests > 1 { // IPv6 is open by then
+			return []ppp.Packet{{Code: ppp.ConfigureReject, ID: p.ID, Data: p.Data}}
+		}
+		return nil
+	})
+	l.command(session.Dial)
+	l.run(0)
+	if l.m.Phase() != session.Network || l.m.Info().IPv6 == nil {
+		t.Fatalf("phase %q; %s", l.m.Phase(), l.kinds())
+	}
+	l.run(100 * time.Millisecond)
+	if l.m.Phase() != session.Up || l.last(session.NetworkFailed).Family != session.IPv4 {
+		t.Errorf("phase %q; %s", l.m.Phase(), l.kinds())
 	}
 }

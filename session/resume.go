@@ -35,11 +35,9 @@ func (s *step) takenOver() {
 		return
 	}
 	s.v.LineLost = true
-	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true}
-	s.link.Resume(s.received)
-	if s.v.GiveUpAt != 0 {
-		s.v.GiveUpAt = s.now + networkWait
-	}
+	s.v.Suspect = suspicion{On: true, Resumed: true}
+	s.link.Pause()
+	s.v.GiveUpAt = s.now + networkWait // settle knows better if a network is open
 	for _, n := range s.networks {
 		if n.retryAt != 0 {
 			n.retryAt = max(n.retryAt, s.now+time.Second)

@@ -3,6 +3,7 @@ package session_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,9 @@ func TestTerminatedNetworkMayComeBack(t *testing.T) {
 	l.up()
 	l.inject(l.theSession().CloseNetwork(l.now, ppp.IPCP)...)
 	l.run(20 * time.Second)
+	if e := l.last(session.NetworkDown); e.Family != session.IPv4 || e.Text != "terminated by the peer" {
+		t.Errorf("%+v", e)
+	}
 	if i := l.m.Info(); i.IPv4 != nil || i.IPv6 == nil || l.m.Phase() != session.Up {
 		t.Fatalf("phase %q, %+v", l.m.Phase(), i)
 	}
@@ -194,6 +198,38 @@ func TestHangupTerminatesAndReleases(t *testing.T) {
 	}
 	if l.sentPPP(ppp.LCP, ppp.TerminateRequest) != 1 || l.sentCodes(pppoe.PADT) != 1 || len(l.ac.Sessions()) != 0 {
 		t.Errorf("Terminate-Requests %d, PADTs %d", l.sentPPP(ppp.LCP, ppp.TerminateRequest), l.sentCodes(pppoe.PADT))
+	}
+}
+
+// Who says it twice does not want to wait for the AC's Terminate-Ack.
+func TestSecondHangupEndsAtOnce(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.cut = true
+	l.command(session.Hangup)
+	l.run(time.Second)
+	if l.m.Phase() != session.Terminating {
+		t.Fatalf("phase %q", l.m.Phase())
+	}
+	l.command(session.Hangup)
+	if e := l.closed(); e.Cause != cause.Released || l.sentCodes(pppoe.PADT) != 1 || l.m.Phase() != session.Down {
+		t.Errorf("%+v, %d PADTs, phase %q", e, l.sentCodes(pppoe.PADT), l.m.Phase())
+	}
+}
+
+// Nothing but the end is spoken of after it was asked for.
+func TestHangupDuringAuthenticationSaysNoNameAnyMore(t *testing.T) {
+	l := newLine(t, nil)
+	l.stuck(ppp.PAP)
+	l.filter = func(f pppoe.Frame) bool { return f.Src == hostMAC && !isPPP(f, ppp.LCP) } // the AC hears nothing of it
+	l.sent = nil
+	l.command(session.Hangup)
+	l.run(10 * time.Second)
+	if n := l.sentPPP(ppp.PAP, 1); n != 0 || l.sentPPP(ppp.LCP, ppp.TerminateRequest) != ppp.MaxTerminate {
+		t.Errorf("%d PAP requests, %d Terminate-Requests", n, l.sentPPP(ppp.LCP, ppp.TerminateRequest))
+	}
+	if e := l.closed(); e.Cause != cause.Released {
+		t.Errorf("%+v", e)
 	}
 }
 
@@ -258,7 +294,15 @@ func TestACRefusesByErrorTag(t *testing.T) {
 func TestNoOfferIsTold(t *testing.T) {
 	l := newLine(t, func(c *session.Config, _ *concentrator.Config) { c.Discovery.ACName = "BAS-OSAKA" })
 	l.command(session.Dial)
-	l.run(20 * time.Second)
+	l.run(7 * time.Second) // 1, 2 and 4 s are waited, and a little more each
+	if l.has(session.NoOffer) {
+		t.Errorf("told too early, after %d PADIs", l.sentCodes(pppoe.PADI))
+	}
+	l.run(2 * time.Second)
+	if e := l.last(session.NoOffer); e.Cause != cause.NoOffer || e.Text != "3 PADIs unanswered" || l.sentCodes(pppoe.PADI) != 4 {
+		t.Errorf("%+v after %d PADIs", e, l.sentCodes(pppoe.PADI))
+	}
+	l.run(time.Hour)
 	if l.count(session.NoOffer) != 1 || l.m.Phase() != session.Discovery {
 		t.Errorf("phase %q, events %v", l.m.Phase(), l.events)
 	}
@@ -282,9 +326,14 @@ func TestSnapshotAtEveryStepChangesNothing(t *testing.T) {
 		"CHAP": func(_ *session.Config, ac *concentrator.Config) { ac.Auth = []lcp.Auth{lcp.AuthCHAPMD5} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			through := newLine(t, change)
+			through.up()
 			l := newLine(t, change)
 			l.restoreEachStep()
 			l.up()
+			if want, got := through.m.Info(), l.m.Info(); !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, restored at each step\n%+v", want, got)
+			}
 			l.run(time.Minute)
 			l.inject(l.theSession().Renegotiate(l.now)...)
 			l.run(time.Minute)

@@ -48,7 +48,7 @@ func (s *step) lineLost() {
 	s.v.LineLost = true
 	if s.v.Phase.established() {
 		s.link.Pause()
-		s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: s.v.Suspect.Resumed}
+		s.v.Suspect = suspicion{On: true, Resumed: s.v.Suspect.Resumed}
 		s.tell(Event{Kind: Suspected, Cause: cause.NoCarrier, Text: "the line has lost its carrier; the session is kept"})
 	}
 }
@@ -139,12 +139,13 @@ func (m *Machine) suspectDeadline() time.Duration {
 // probed takes the answer to a PADI of a suspect session. PADRs are never sent
 // for it.
 func (s *step) probed(f pppoe.Frame) {
+	if !s.v.Suspect.On {
+		s.drop(errors.New("PADO is not expected now"))
+		return
+	}
 	offer, err := pppoe.ParseOffer(f, s.discovery.HostUniq())
 	if err == nil {
 		err = s.cfg.Discovery.Accepts(offer) // else there would be nobody to dial
-	}
-	if err == nil && !s.v.Suspect.On {
-		err = errors.New("PADO is not expected now")
 	}
 	if err != nil {
 		s.drop(err)
