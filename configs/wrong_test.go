@@ -122,6 +122,7 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		{"TUN name that is the line", good + "    ifname: eth1\n", `FILE: uplinks.bizf6.ifname: "eth1" is the line of uplinks.bizf6`},
 		{"TUN name with a slash", good + "    ifname: a/b\n", `FILE: uplinks.bizf6.ifname: "a/b" is no name of a network device`},
 		{"relative directory", "run-dir: run\n" + good, `FILE: run-dir: "run" is not an absolute path`},
+		{"programs beside who runs it", "hooks: {dir: hooks.d}\n" + good, `FILE: hooks.dir: "hooks.d" is neither an absolute path nor none`},
 		{"bad log level", "log: {level: loud}\n" + good, `FILE: log.level: "loud" is none; one of error, warning, info, debug, trace`},
 		{"bad log format", "log: {format: xml}\n" + good, `FILE: log.format: "xml" is none; text or json`},
 		{"other type", good + "    type: pptp\n", `FILE: uplinks.bizf6.type: "pptp" is none; pppoe`},
@@ -140,6 +141,34 @@ func TestTwelveWrongConfigurations(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if got := strings.Join(mistakes(t, c.in, 0o600), "\n"); got != c.want {
 				t.Errorf("\nsaid %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// CVE-2014-3158: pppd counted the length of a word with an int that overflowed.
+func TestWordsOf64KiBAreRefused(t *testing.T) {
+	word := strings.Repeat("x", 64<<10)
+	replace := func(old, new string) string { return strings.Replace(good, old, new, 1) }
+	for name, in := range map[string]string{
+		"username":       replace("user@bizf6.ocn.ne.jp", word),
+		"password":       replace("password: secret", "password: "+word),
+		"interface":      replace("eth1", word),
+		"name":           replace("bizf6:", word+":"),
+		"key":            good + "    " + word + ": 1\n",
+		"AC-Name":        good + "    ac-name: " + word + "\n",
+		"Service-Name":   good + "    service-name: " + word + "\n",
+		"identifier":     good + "    interface-id: " + word + "\n",
+		"one of a list":  good + "    auth: [" + word + "]\n",
+		"number":         good + "    mtu: " + strings.Repeat("9", 64<<10) + "\n",
+		"2^32 and 1454":  good + "    mtu: 4294968750\n",
+		"2^64 and 1454":  good + "    mtu: 18446744073709553070\n",
+		"duration":       good + "    dead-after: " + strings.Repeat("9", 64<<10) + "s\n",
+		"list in a list": good + "    auth: " + strings.Repeat("[", 64<<10) + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if len(mistakes(t, in, 0o600)) == 0 {
+				t.Error("taken")
 			}
 		})
 	}

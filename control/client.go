@@ -60,7 +60,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	defer resp.Body.Close()
 	var p Problem
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Error.Message == "" {
 		return nil, fmt.Errorf("%s: %s", c.socket, resp.Status)
 	}
 	return nil, &cause.Error{Code: p.Error.Code, Message: p.Error.Message}

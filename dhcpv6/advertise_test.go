@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,12 +115,23 @@ func TestRefusalKeepsTheServersWords(t *testing.T) {
 	}
 }
 
+// A server that says that all is well and gives nothing is told of in other words than Success.
+func TestAnswerWithoutAPrefixIsToldAsThat(t *testing.T) {
+	l := newLink(t)
+	soliciting(l)
+	l.say(advertise, pd(status(0, "fine")))
+	l.told(dhcpv6.Refused)
+	if e := l.events[0]; !strings.Contains(e.Text, "no prefix in its answer") || strings.Contains(e.Text, "Success") {
+		t.Errorf("%+v", e)
+	}
+}
+
 // Section 18.2.1: two messages instead of four.
 func TestRapidCommit(t *testing.T) {
 	l := newLink(t)
 	soliciting(l)
 	l.sayAs(serverB, advertise, preference(9), offered(other))
-	l.say(reply, rapidCommit(), usual())
+	l.say(reply, usual(), rapidCommit())
 	l.phase(dhcpv6.Bound)
 	l.has(given)
 	if !bytes.Equal(l.c.Lease().Server, serverA) || len(l.sent) != 1 || !l.c.Confirmed() {
@@ -158,6 +170,7 @@ func TestHint(t *testing.T) {
 		{"a prefix", hinted(other), []string{other}},
 		{"a prefix with host bits", hinted("2001:db8:200::1/56"), []string{other}},
 		{"length 0", hinted("::/0"), []string{}},
+		{"length 1", hinted("::/1"), []string{"::/1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLink(t, c.set)
@@ -220,10 +233,25 @@ func TestSolMaxRT(t *testing.T) {
 	})
 }
 
-// Four Solicits unanswered are told of, once.
+// Three Solicits unanswered are told of, once.
 func TestSilenceIsToldOnce(t *testing.T) {
 	l := newLink(t)
 	soliciting(l)
+	for len(l.events) == 0 {
+		l.run(l.next - l.now)
+	}
+	if e := l.events[0]; e.Kind != dhcpv6.Unanswered || len(l.sent) != 4 || !strings.Contains(e.Text, "3 times") {
+		t.Errorf("%+v with Solicit %d", e, len(l.sent))
+	}
 	l.run(24 * time.Hour)
 	l.told(dhcpv6.Unanswered)
+}
+
+// A server that gives nothing has answered.
+func TestRefusalIsNoSilence(t *testing.T) {
+	l := newLink(t)
+	soliciting(l)
+	l.say(advertise, status(6, "no prefix"))
+	l.run(24 * time.Hour)
+	l.told(dhcpv6.Refused)
 }

@@ -4,30 +4,76 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"pppoectl/dhcpv6"
 )
 
-// A server with the best preference that never answers must not starve another.
+// A server with the best preference that never answers must not starve another, whoever of them offers first.
 func TestServerThatDoesNotAnswerIsAvoided(t *testing.T) {
-	l := newLink(t)
-	soliciting(l)
-	both := func() {
+	for _, again := range []bool{true, false} { // it offers first again
+		l := newLink(t)
+		soliciting(l)
+		both := func(bFirst bool) {
+			offers := []func(){
+				func() { l.sayAs(serverB, advertise, preference(9), offered(other)) },
+				func() { l.say(advertise, preference(1), offered(given)) },
+			}
+			if !bFirst {
+				slices.Reverse(offers)
+			}
+			for _, offer := range offers {
+				offer()
+			}
+			l.run(3 * time.Second)
+		}
+		both(true)
+		if m := l.last(request); !bytes.Equal(m.server(), serverB) {
+			t.Fatalf("first asked: %x", m.server())
+		}
+		for l.c.Phase() == dhcpv6.Requesting { // ten Requests
+			l.run(time.Second)
+		}
+		l.phase(dhcpv6.Soliciting)
+		for n := len(l.sent); len(l.sent) == n; { // a Solicit, and the wait for offers
+			l.run(100 * time.Millisecond)
+		}
+		both(again)
+		if m := l.last(request); !bytes.Equal(m.server(), serverA) {
+			t.Errorf("it offers first: %v; then asked: %x", again, m.server())
+		}
+	}
+}
+
+// One that has refused a Request comes after all others too, but is better than none.
+func TestServerThatHasRefusedIsAskedIfNobodyElseOffers(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		l := newLink(t)
+		soliciting(l)
 		l.sayAs(serverB, advertise, preference(9), offered(other))
-		l.say(advertise, preference(1), offered(given))
-		l.run(3 * time.Second)
-	}
-	both()
-	if m := l.last(request); !bytes.Equal(m.server(), serverB) {
-		t.Fatalf("first asked: %x", m.server())
-	}
-	l.run(5 * time.Minute) // ten Requests
-	l.phase(dhcpv6.Soliciting)
-	both()
-	if m := l.last(request); !bytes.Equal(m.server(), serverA) {
-		t.Errorf("then asked: %x", m.server())
+		l.run(2 * time.Second)
+		l.last(request)
+		l.sayAs(serverB, reply, pd(status(6, "")))
+		l.phase(dhcpv6.Soliciting)
+		l.forget()
+		for len(l.sent) < 2 { // so that the first offer is taken at once
+			l.run(l.next - l.now)
+		}
+		l.sayAs(serverB, advertise, preference(9), offered(given))
+		l.sayAs(serverB, advertise, preference(1), offered(other)) // its worse offer is not a better one
+		l.phase(dhcpv6.Soliciting)
+		want := serverB
+		if alone {
+			l.run(l.next - l.now)
+		} else {
+			want = serverA
+			l.say(advertise, preference(1), offered(given))
+		}
+		if m := l.last(request); !bytes.Equal(m.server(), want) || fmt.Sprint(m.prefixes()) != "["+given+"]" {
+			t.Errorf("alone: %v; asked %x about %v", alone, m.server(), m.prefixes())
+		}
 	}
 }
 

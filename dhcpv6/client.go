@@ -205,14 +205,13 @@ func (s *step) tick() {
 		s.begin(Renewing, wire.MessageTypeRenew, s.lease.Server, renewTimes)
 	}
 	x := &s.exchange
-	if x.kind != wire.MessageTypeNone && x.over(s.now) {
+	if x.over(s.now) {
 		s.unanswered()
 	}
-	switch {
-	case x.kind == wire.MessageTypeNone || s.now < x.next:
-	case s.offer != nil:
+	if s.offer != nil && s.now >= x.next {
 		s.request(s.offer.server, s.offer.prefixes)
-	default:
+	}
+	if x.kind != wire.MessageTypeNone && s.now >= x.next {
 		s.transmit()
 	}
 }
@@ -222,7 +221,7 @@ func (s *step) tick() {
 func (s *step) deprecate() {
 	outline := s.lease.outline(s.now)
 	told := func(e Event) bool {
-		return e.Kind == Delegated || e.Kind == Withdrawn || e.Kind == Expired || e.Kind == Released
+		return e.Kind == Withdrawn || e.Kind == Expired
 	}
 	if outline != s.outline && s.outline != "" && outline != "" && !slices.ContainsFunc(s.out.Events, told) {
 		s.tell(Deprecated, outline, "")
@@ -245,8 +244,12 @@ func (s *step) expire() {
 	}
 	s.lease.Prefixes = kept
 	switch s.phase {
-	case Bound, Renewing, Rebinding, Confirming:
+	case Renewing, Rebinding, Confirming:
 		if len(kept) == 0 {
+			s.solicit()
+		}
+	case Bound:
+		if !s.Confirmed() { // nothing, or what no server has confirmed on this link
 			s.solicit()
 		}
 	}
@@ -279,7 +282,6 @@ func (s *step) resume() {
 		return
 	}
 	s.phase, s.confirmed = Bound, s.lease.ours()
-	s.outline = s.lease.outline(s.now)
 }
 
 // begun is what a link that is up begins with.
@@ -313,13 +315,11 @@ func (s *step) release() {
 	s.exchange.prefixes = prefixes
 }
 
-// begin begins an exchange about the prefixes of the lease; tick sends its first
-// message.
+// begin begins an exchange; tick sends its first message.
 func (s *step) begin(p Phase, kind wire.MessageType, server []byte, times parameters) {
 	s.phase, s.offer = p, nil
 	s.exchange = exchange{
-		kind: kind, server: server, prefixes: s.lease.ours(),
-		times: times, began: s.now, next: s.now,
+		kind: kind, server: server, times: times, began: s.now, next: s.now,
 	}
 	for i := range s.exchange.xid {
 		s.exchange.xid[i] = byte(s.rand.Uint32())
@@ -347,7 +347,7 @@ func (c *Client) hint() []netip.Prefix {
 			return []netip.Prefix{p}
 		}
 	}
-	if c.cfg.Hint.IsValid() && c.cfg.Hint.Bits() > 0 {
+	if c.cfg.Hint.Bits() > 0 { // not none, and not of length 0
 		return []netip.Prefix{c.cfg.Hint.Masked()}
 	}
 	return nil
@@ -356,7 +356,6 @@ func (c *Client) hint() []netip.Prefix {
 func (s *step) request(server []byte, prefixes []netip.Prefix) {
 	s.begin(Requesting, wire.MessageTypeRequest, server, requestTimes)
 	s.exchange.prefixes = prefixes
-	s.transmit()
 }
 
 // At most so many messages are sent at once, and then one each interval (section
@@ -377,7 +376,7 @@ func (s *step) transmit() {
 	}
 	x.schedule(s.now, s.rand)
 	switch s.phase {
-	case Renewing, Rebinding, Confirming: // some may have run out meanwhile (section 15)
+	case Renewing, Rebinding, Confirming: // what is left by now (section 15)
 		x.prefixes = s.lease.ours()
 	}
 	if x.kind == wire.MessageTypeSolicit && x.sent == unansweredAfter+1 && s.told == "" {

@@ -1,7 +1,6 @@
 package dhcpv6
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -204,7 +203,7 @@ func parsePrefix(data []byte) (delegated, bool) {
 // that hosts may have.
 func Delegable(p netip.Prefix) bool {
 	a := p.Addr()
-	if !p.IsValid() || !a.Is6() || a.Is4In6() || p.Bits() < leastBits || p != p.Masked() {
+	if !a.Is6() || a.Is4In6() || p.Bits() < leastBits || p != p.Masked() {
 		return false
 	}
 	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast()
@@ -226,13 +225,13 @@ func lifetime(b []byte) time.Duration {
 // parseAddresses reads addresses of servers; nil if they are not whole. Those
 // that no server has are left out.
 func parseAddresses(data []byte) []netip.Addr {
-	if len(data) == 0 || len(data)%16 != 0 {
+	if len(data)%16 != 0 {
 		return nil
 	}
 	var list []netip.Addr
-	for ; len(data) > 0 && len(list) < maxTold; data = data[16:] {
-		a := netip.AddrFrom16([16]byte(data[:16]))
-		if !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !a.Is4In6() && !slices.Contains(list, a) {
+	for b := range slices.Chunk(data, 16) {
+		a := netip.AddrFrom16([16]byte(b))
+		if !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !a.Is4In6() {
 			list = append(list, a)
 		}
 	}
@@ -246,7 +245,7 @@ func parseNames(data []byte) []string {
 		return nil
 	}
 	labels, err := rfc1035label.FromBytes(data)
-	if err != nil || bytes.ContainsFunc(data, func(r rune) bool { return r >= 0x80 }) {
+	if err != nil || slices.ContainsFunc(data, func(b byte) bool { return b >= 0xc0 }) { // compressed
 		return nil
 	}
 	for _, name := range labels.Labels {
@@ -261,7 +260,7 @@ func isHostName(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 	long := func(label string) bool { return label == "" || len(label) > 63 }
 	return len(name) <= 253 && !slices.ContainsFunc(strings.Split(name, "."), long) && strings.Trim(name, letters) == "" &&
-		!strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "-")
+		!strings.HasPrefix(name, "-")
 }
 
 // parseNTP reads servers of time (RFC 5908): addresses and names.

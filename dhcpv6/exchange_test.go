@@ -78,6 +78,46 @@ func TestRetransmission(t *testing.T) {
 	}
 }
 
+// Section 15: RAND is spread evenly over a tenth more and a tenth less; in a Solicit it is never less. The third
+// wait of a Rebind that stands for a Confirm is cut to MRT.
+func TestRetransmissionTimesOfManyClients(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		to          func(*link)
+		repetition  int
+		least, most time.Duration
+	}{
+		{"Solicit", soliciting, 1, time.Second, 1100 * time.Millisecond},
+		{"Request", requesting, 1, 900 * time.Millisecond, 1100 * time.Millisecond},
+		{"Renew", renewing, 1, 9 * time.Second, 11 * time.Second},
+		{"Rebind", rebinding, 1, 9 * time.Second, 11 * time.Second},
+		{"Rebind for a Confirm", confirming, 1, 900 * time.Millisecond, 1100 * time.Millisecond},
+		{"Rebind for a Confirm", confirming, 3, 3249 * time.Millisecond, 4400 * time.Millisecond},
+		{"Release", releasing, 1, 900 * time.Millisecond, 1100 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprintf("%s, repetition %d", c.name, c.repetition), func(t *testing.T) {
+			least, most := dhcpv6.Forever, time.Duration(0)
+			for seed := range uint64(300) {
+				l := seeded(t, seed)
+				c.to(l)
+				for range c.repetition - 1 {
+					l.run(l.next - l.now)
+				}
+				at := l.now
+				l.forget()
+				l.run(l.next - l.now)
+				if len(l.sent) != 1 {
+					t.Fatalf("seed %d: sent %s", seed, l.kinds())
+				}
+				least, most = min(least, l.now-at), max(most, l.now-at)
+			}
+			if near := (c.most - c.least) / 10; least < c.least || least > c.least+near || most > c.most || most < c.most-near {
+				t.Errorf("after %v to %v, want %v to %v", least, most, c.least, c.most)
+			}
+		})
+	}
+}
+
 // MRT is reached, and kept to within RAND.
 func TestLongestRetransmissionTimes(t *testing.T) {
 	l := newLink(t)
@@ -221,6 +261,21 @@ func TestRateOfMessages(t *testing.T) {
 	}
 }
 
+// What may not be sent now is sent a second later, and nothing else is done until then.
+func TestMessageThatHasToWaitIsDueAfterASecond(t *testing.T) {
+	l := newLink(t)
+	for range 20 {
+		l.command(dhcpv6.Start)
+	}
+	l.forget()
+	l.command(dhcpv6.Start)
+	if len(l.sent) != 0 || l.next != l.now+time.Second {
+		t.Fatalf("%s, deadline %v", l.kinds(), l.next)
+	}
+	l.run(time.Second)
+	l.last(solicit)
+}
+
 // A server that knows no binding at a Renew and gives one that is to be renewed
 // at once, for ever.
 func TestLoopOfNoBindingIsSlow(t *testing.T) {
@@ -242,6 +297,16 @@ func TestLoopOfNoBindingIsSlow(t *testing.T) {
 	}
 	if most := 20 + int((l.now-begin)/time.Second); len(l.sent) > most || len(l.sent) < 1000 {
 		t.Errorf("%d messages in %v", len(l.sent), l.now-begin)
+	}
+}
+
+// Section 21.9: the elapsed time is told in hundredths of a second, the longest for all that are longer.
+func TestLongestElapsedTime(t *testing.T) {
+	l := newLink(t)
+	soliciting(l)
+	l.run(24 * time.Hour)
+	if got := l.last(solicit).Options.ElapsedTime(); got != 0xffff*10*time.Millisecond {
+		t.Errorf("elapsed %v", got)
 	}
 }
 

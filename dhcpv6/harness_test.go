@@ -117,12 +117,17 @@ type link struct {
 }
 
 func newLink(t testing.TB, changes ...func(*dhcpv6.Config)) *link {
+	return seeded(t, 8415, changes...)
+}
+
+// seeded is a link whose client has random numbers of its own.
+func seeded(t testing.TB, seed uint64, changes ...func(*dhcpv6.Config)) *link {
 	t.Helper()
 	cfg := dhcpv6.Config{DUID: duid, IAID: iaid}
 	for _, change := range changes {
 		change(&cfg)
 	}
-	return &link{t: t, duid: cfg.DUID, now: 1000 * time.Second, c: dhcpv6.New(cfg, rand.New(rand.NewPCG(8415, 18)))}
+	return &link{t: t, duid: cfg.DUID, now: 1000 * time.Second, c: dhcpv6.New(cfg, rand.New(rand.NewPCG(seed, 18)))}
 }
 
 // step feeds one input. Every message must be whole, with our DUID and IAID, and

@@ -33,6 +33,10 @@ func TestMessagesThatAreDropped(t *testing.T) {
 			x := l.sent[len(l.sent)-1].TransactionID
 			l.step(dhcpv6.Input{Message: slices.Concat([]byte{byte(reply), x[0], x[1], x[2] ^ 1}, ids, rapidCommit(), usual())})
 		},
+		"Advertise of another transaction": func(l *link) {
+			x := l.sent[len(l.sent)-1].TransactionID
+			l.step(dhcpv6.Input{Message: slices.Concat([]byte{byte(advertise), x[0], x[1], x[2] ^ 1}, ids, preference(255), usual())})
+		},
 		"an option's length past the end": func(l *link) {
 			l.raw(reply, ids, rapidCommit(), usual(), u16(int(wire.OptionDNSRecursiveNameServer)), u16(17), make([]byte, 16))
 		},
@@ -61,6 +65,45 @@ func TestMessagesThatAreDropped(t *testing.T) {
 				phase.to(l)
 				l.dropped(func() { feed(l) })
 			})
+		}
+	}
+}
+
+// Whoever reads why a message was dropped finds what is wrong with it.
+func TestDroppedMessagesAreTold(t *testing.T) {
+	for text, message := range map[string][]byte{
+		"header":            {byte(reply), 1, 2},
+		"Server Identifier": {byte(reply), 1, 2, 3},
+		"an option":         {byte(reply), 1, 2, 3, 0, 1, 0, 1},
+	} {
+		l := newLink(t)
+		soliciting(l)
+		l.step(dhcpv6.Input{Message: message})
+		if e := l.events[len(l.events)-1]; e.Kind != dhcpv6.Dropped || !strings.Contains(e.Text, text) {
+			t.Errorf("%x: %+v, want %q", message, e, text)
+		}
+	}
+}
+
+// CVE-2018-15688: systemd had room for less than a server's identifier may have. All
+// octets of one that RFC 8415 section 11.1 allows go back as they came.
+func TestServerIdentifierIsEchoedWhole(t *testing.T) {
+	for n := 3; n <= 130; n++ {
+		server := make([]byte, n)
+		for i := range server {
+			server[i] = byte(i*7 + n)
+		}
+		server[0] = 0xff // of a type that nobody knows
+		l := newLink(t)
+		soliciting(l)
+		l.sayAs(server, advertise, preference(255), offered(given))
+		if got := l.last(request).server(); !bytes.Equal(got, server) {
+			t.Fatalf("Request to %x, want %x", got, server)
+		}
+		l.sayAs(server, reply, usual())
+		l.run(t1)
+		if got := l.last(renew).server(); !bytes.Equal(got, server) {
+			t.Fatalf("Renew to %x, want %x", got, server)
 		}
 	}
 }
@@ -253,7 +296,7 @@ func TestSearchSlowsDown(t *testing.T) {
 
 // RFC 6603's option, which we do not ask for, of any length and content.
 func TestPDExcludeIsIgnored(t *testing.T) {
-	for _, data := range [][]byte{{}, {64}, {64, 0xff}, {56, 1}, {200, 0, 0, 0}, make([]byte, 40)} {
+	for _, data := range [][]byte{{}, {64}, {64, 0xff}, {56, 1}, {121, 0x80}, append([]byte{128}, make([]byte, 9)...), {200, 0, 0, 0}, make([]byte, 40)} {
 		oneAnswer(t, pd(prefix(given, preferred, valid, opt(67, data)))).has(given)
 	}
 }

@@ -130,7 +130,7 @@ func (a *association) times() (t1, t2 time.Duration) {
 	t1 = max(t1, leastT1)
 	if t2 == 0 || t2 >= valid && valid != Forever {
 		t2 = share(preferred, shareT2)
-		if t2 <= t1 && t1 < valid && valid != Forever { // time to renew before that
+		if t2 <= t1 && valid != Forever { // time to renew before that
 			t2 = t1 + (valid-t1)/2
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func TestT1AndT2(t *testing.T) {
 		{"all infinite", infinity, infinity, prefix(given, infinity, infinity), [2]time.Duration{forever, forever}},
 		{"preferred for a day, valid for ever", 0, 0, prefix(given, 86400, infinity), [2]time.Duration{43200 * s, 69120 * s}},
 		{"the longest finite", 0, 0, prefix(given, infinity-1, infinity-1), [2]time.Duration{(infinity - 1) * s / 2, (infinity - 1) * s / 5 * 4}},
+		{"valid for a second", 0, 0, prefix(given, 1, 1), [2]time.Duration{2 * s, 2 * s}},
 		{"a second: not all the time", 1, 1, day, [2]time.Duration{2 * s, 2 * s}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -158,6 +160,7 @@ func TestLeaseIsACopy(t *testing.T) {
 	before := l.state()
 	x := l.c.Lease()
 	x.Prefixes[0].ValidUntil, x.Server[3], x.Client[3], x.Told.DNS[0], x.Told.NTP[0], x.Told.Domains[0] = 0, 9, 9, x.Told.DNS[1], "", ""
+	x.Prefixes[0].Server[3] = 9
 	l.c.Restore(l.c.Lease())
 	if after := l.state(); after != before {
 		t.Errorf("now\n%s\nwas\n%s", after, before)
@@ -185,9 +188,56 @@ func TestDUIDs(t *testing.T) {
 	}
 }
 
+// A prefix that is valid for ever leaves the server free to have us renew never, though its preferred lifetime
+// ends, or so late that our own share of that for T2 has passed: then any server is asked at once.
+func TestT1AndT2OfAPrefixThatIsValidForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		t1     uint32
+		t2     uint32
+		wanted [2]time.Duration
+	}{
+		"never":                   {infinity, infinity, [2]time.Duration{forever, forever}},
+		"renew, but rebind never": {1000, infinity, [2]time.Duration{1000 * time.Second, forever}},
+		"later than our share":    {3000, 0, [2]time.Duration{3000 * time.Second, 3000 * time.Second}},
+	} {
+		l := newLink(t)
+		requesting(l)
+		l.now = 0
+		l.say(reply, ia(iaid, c.t1, c.t2, prefix(given, 3600, infinity)))
+		if got := l.c.Lease(); got.T1 != c.wanted[0] || got.T2 != c.wanted[1] {
+			t.Errorf("%s: T1 in %v, T2 in %v; want %v", name, got.T1, got.T2, c.wanted)
+		}
+	}
+}
+
 func TestPreferred(t *testing.T) {
 	p := dhcpv6.Prefix{PreferredUntil: time.Minute}
 	if got := fmt.Sprint(p.Preferred(time.Minute-1), p.Preferred(time.Minute)); got != "true false" {
 		t.Error(got)
+	}
+}
+
+// What is told of a lease is its prefixes, and which of them no new connection is to use.
+func TestEventsNameThePrefixes(t *testing.T) {
+	l := oneAnswer(t, usual())
+	l.run(preferred * time.Second)
+	var told []string
+	for _, e := range l.events {
+		if e.Kind == dhcpv6.Delegated || e.Kind == dhcpv6.Deprecated {
+			told = append(told, e.Text)
+		}
+	}
+	if got := strings.Join(told, ", "); got != given+", "+given+" (deprecated)" {
+		t.Errorf("told %q", got)
+	}
+}
+
+// A server that leaves T2 to us leaves us time to renew before it.
+func TestT2LeavesTimeAfterT1(t *testing.T) {
+	l := newLink(t)
+	requesting(l)
+	l.say(reply, ia(iaid, 80, 0, prefix(given, 100, 200))) // 80 s is our share of 100
+	if got := l.c.Lease(); got.T1 != l.now+80*time.Second || got.T2 != l.now+140*time.Second {
+		t.Errorf("T1 in %v, T2 in %v; want 80 and 140 s", got.T1-l.now, got.T2-l.now)
 	}
 }

@@ -67,6 +67,20 @@ func TestNewLinkWithoutAnAnswerSolicitsAfterTenSeconds(t *testing.T) {
 	l.has(other, "-"+given)
 }
 
+// An old prefix that no server has confirmed on this link is nothing to wait for T1 with.
+func TestLeaseOfWhichOnlyAnOldPrefixIsLeftIsAskedForAnew(t *testing.T) {
+	l := newLink(t)
+	confirming(l)
+	l.run(11 * time.Second)
+	l.say(advertise, preference(255), offered(other))
+	l.say(reply, pd(prefix(other, 1, 1)))
+	l.phase(dhcpv6.Bound)
+	l.run(time.Second)
+	l.has("-" + given)
+	l.phase(dhcpv6.Soliciting)
+	l.last(solicit)
+}
+
 // A deadline that has passed already is no deadline: what is due is done in the
 // call that finds it due.
 func TestDeadlinesAreInTheFuture(t *testing.T) {
@@ -102,6 +116,17 @@ func TestNewLinkAfterTheLeaseHasRunOutSolicits(t *testing.T) {
 		t.Errorf("%s, deadline %v, without a link", l.kinds(), l.next)
 	}
 	l.command(dhcpv6.Start)
+	l.last(solicit)
+}
+
+func TestLeaseThatRunsOutWhileItIsAskedForIsAskedForNoMore(t *testing.T) {
+	l := newLink(t)
+	bound(l)
+	l.run(valid*time.Second - 5*time.Second)
+	l.command(dhcpv6.Start)
+	l.phase(dhcpv6.Confirming)
+	l.run(5 * time.Second)
+	l.phase(dhcpv6.Soliciting)
 	l.last(solicit)
 }
 
@@ -148,6 +173,9 @@ func TestRestoredLeaseIsAskedFor(t *testing.T) {
 			out := m.Step(l.now-500*time.Second, dhcpv6.Input{Command: dhcpv6.Start})
 			if m.Phase() != c.phase || len(out.Messages) != 1 || m.Confirmed() {
 				t.Errorf("phase %q, %x", m.Phase(), out.Messages)
+			}
+			if c.phase == dhcpv6.Confirming && len(out.Events) != 0 {
+				t.Errorf("news of what is as it was: %v", out.Events)
 			}
 		})
 	}
@@ -232,6 +260,13 @@ func TestReleaseOfNothing(t *testing.T) {
 		{"never started", func(*link) {}},
 		{"soliciting", soliciting},
 		{"requesting", requesting},
+		{"all has run out", func(l *link) { bound(l); l.run(valid * time.Second) }},
+		{"no server is known", func(l *link) {
+			bound(l)
+			lease := l.c.Lease()
+			lease.Server, lease.Prefixes[0].Server = nil, nil
+			l.c.Restore(lease)
+		}},
 		{"the link is down", func(l *link) { bound(l); l.command(dhcpv6.Stop) }},
 		{"released before", func(l *link) { releasing(l); l.say(reply) }},
 	} {

@@ -100,7 +100,9 @@ func TestNoBindingIsFollowedByARequestToTheServerThatSaidIt(t *testing.T) {
 			l := newLink(t)
 			c.to(l)
 			asked := l.sent[len(l.sent)-1].TransactionID
+			l.events = nil
 			l.sayAs(c.server, reply, pd(status(3, "who?")))
+			l.told() // it goes on
 			m := l.last(request)
 			if !bytes.Equal(m.server(), c.server) || fmt.Sprint(m.prefixes()) != "["+given+"]" || m.at != l.now || m.TransactionID == asked {
 				t.Errorf("Request to %x about %v", m.server(), m.prefixes())
@@ -196,17 +198,39 @@ func TestWithdrawalOfAPrefixThatIsNotOursChangesNothing(t *testing.T) {
 	}
 }
 
+// What is withdrawn is told as that: the others are as they were.
+func TestWithdrawalOfOneOfTwoDeprecatesNone(t *testing.T) {
+	l := newLink(t)
+	requesting(l)
+	l.say(reply, ia(iaid, 1800, 2880, prefix(given, preferred, valid), prefix(other, preferred, valid)))
+	l.run(t1)
+	l.phase(dhcpv6.Renewing)
+	l.events = nil
+	l.say(reply, pd(prefix(other, 0, 0)))
+	l.has(given)
+	l.told(dhcpv6.Withdrawn, dhcpv6.Refused)
+	l.run(l.next - l.now)
+	if got := fmt.Sprint(l.last(renew).prefixes()); got != "["+given+"]" {
+		t.Errorf("Renew about %v", got)
+	}
+}
+
 // A withdrawn prefix is searched for again, but not at once.
 func TestSearchAfterWithdrawalWaits(t *testing.T) {
 	l := newLink(t)
 	renewing(l)
 	l.events = nil
 	l.say(reply, pd(prefix(given, 0, 0)))
+	l.last(renew)
 	if wait := l.next - l.now; !within(wait, time.Second) {
 		t.Errorf("the search begins after %v", wait)
 	}
 	if l.c.Confirmed() {
 		t.Error("nothing is confirmed")
+	}
+	l.run(l.next - l.now)
+	if m := l.last(solicit); m.Options.ElapsedTime() != 0 { // section 21.9
+		t.Errorf("%v into an exchange that begins", m.Options.ElapsedTime())
 	}
 }
 
@@ -257,6 +281,7 @@ func TestSuspend(t *testing.T) {
 	}{
 		{"until before T1", t1 - 1, dhcpv6.Bound, []string{given}, nil, ""},
 		{"past T1", t2 - 1, dhcpv6.Renewing, []string{given}, nil, "RENEW"},
+		{"until T2", t2, dhcpv6.Rebinding, []string{given}, nil, "REBIND"},
 		{"past T2", preferred*time.Second - 1, dhcpv6.Rebinding, []string{given}, nil, "REBIND"},
 		{"past the preferred lifetime", preferred * time.Second, dhcpv6.Rebinding, []string{"-" + given}, []dhcpv6.Kind{dhcpv6.Deprecated}, "REBIND"},
 		{"past the valid lifetime", valid * time.Second, dhcpv6.Soliciting, []string{}, []dhcpv6.Kind{dhcpv6.Expired}, "SOLICIT"},

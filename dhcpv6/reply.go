@@ -53,7 +53,7 @@ func (c *Client) expected(m *message) error {
 	switch {
 	case m.kind != wire.MessageTypeAdvertise && m.kind != wire.MessageTypeReply:
 		return dropped(m, "not for a client that knows no Reconfigure")
-	case x.kind == wire.MessageTypeNone || x.sent == 0:
+	case x.sent == 0:
 		return dropped(m, "nothing was asked")
 	case m.xid != x.xid:
 		return dropped(m, "another transaction")
@@ -69,19 +69,15 @@ func (c *Client) expected(m *message) error {
 	return nil
 }
 
-// association returns our IA_PD in a message: the first that says anything.
+// association returns our IA_PD in a message: the first that says anything; nil if none does.
 func (c *Client) association(m *message) *association {
-	var empty *association
 	for i := range m.ias {
 		a := &m.ias[i]
 		if a.iaid == c.cfg.IAID && (len(a.prefixes) > 0 || !a.status.ok()) {
 			return a
 		}
-		if a.iaid == c.cfg.IAID && empty == nil {
-			empty = a
-		}
 	}
-	return empty
+	return nil
 }
 
 // verdict is what a message says of our IA_PD: whether it has something for us,
@@ -118,7 +114,7 @@ func (s *step) advertised(m *message) {
 		s.refused(m, why)
 		return
 	}
-	avoided := func(server []byte) bool { return s.avoid != nil && bytes.Equal(server, s.avoid) }
+	avoided := func(server []byte) bool { return bytes.Equal(server, s.avoid) }
 	better := s.offer == nil || avoided(s.offer.server) && !avoided(m.server) ||
 		avoided(s.offer.server) == avoided(m.server) && m.preference > s.offer.preference
 	if better {

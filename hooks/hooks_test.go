@@ -110,6 +110,34 @@ func TestProgramSeesWhatPppdWouldTell(t *testing.T) {
 	}
 }
 
+// CVE-2024-58250: a program that pppd ran as root had the environment of who had started
+// pppd. Ours have nothing of it, whoever starts the daemon.
+func TestProgramHasNothingOfOurEnvironment(t *testing.T) {
+	p := newPlace(t)
+	for _, name := range []string{"PATH", "HOME", "ENV", "BASH_ENV", "IFS", "LD_LIBRARY_PATH", "PPPOECTL_EVENT", "IPLOCAL", "ELSE"} {
+		t.Setenv(name, os.Getenv(name)+":/evil")
+	}
+	p.script("any", "env", 0o755)
+	log := p.run(time.Minute, hooks.Call{Event: "up"})
+	if strings.Contains(log, "evil") || !strings.Contains(log, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n") {
+		t.Error(log)
+	}
+}
+
+func TestProgramOfARelativePathIsNotTrusted(t *testing.T) {
+	p := newPlace(t)
+	path := p.script("good", "echo good", 0o755)
+	if err := hooks.Trusted(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(p.dir)
+	for _, relative := range []string{"good", "./good", ""} {
+		if hooks.Trusted(relative) == nil {
+			t.Errorf("%q is trusted", relative)
+		}
+	}
+}
+
 func TestProgramsOfAnEventInOrder(t *testing.T) {
 	p := newPlace(t)
 	p.script("ip-up.d/20-b", "echo b", 0o755)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 )
 
 // Forever is a time that never comes.
@@ -37,12 +39,23 @@ func bounded(c Config) Config {
 	n := 0
 	for _, d := range c.Domains {
 		d = strings.TrimSuffix(d, ".")
-		if n += len(d) + 2; n <= mostNames && !slices.Contains(strings.Split(d, "."), "") { // an empty label would end the list
+		if n += len(d) + 2; n <= mostNames && tellable(d) {
 			domains = append(domains, d)
 		}
 	}
 	c.Domains = domains
 	return c
+}
+
+// tellable reports whether a search list can hold a domain: an empty label would end
+// the list, and one that looks like punycode and is none is never sent.
+func tellable(domain string) bool {
+	for label := range strings.SplitSeq(domain, ".") {
+		if text, err := idna.ToUnicode(label); err != nil || text == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // Merge makes one configuration of those of several uplinks, by name. As long as

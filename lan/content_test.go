@@ -256,9 +256,11 @@ func TestMuchToTellIsStillToldInOnePacket(t *testing.T) {
 	}
 }
 
-// Names that the server made up must not spoil the list: an empty label ends it.
+// Names that the server made up must not spoil the list, nor keep the rest from being
+// told: an empty label ends it, and what looks like punycode and is none (RFC 5891
+// section 5.4) cannot be sent.
 func TestSearchListHoldsOnlyWholeNames(t *testing.T) {
-	for _, name := range []string{"a..b", "example.jp."} {
+	for _, name := range []string{"a..b", "example.jp.", "xn--zz.jp", "xn--.jp"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRouter(t, 1)
 			c := usual()

@@ -128,7 +128,7 @@ func solicitation(b []byte, from net.Addr) (netip.Addr, bool) {
 	m, err := ndp.ParseMessage(b)
 	rs, isRS := m.(*ndp.RouterSolicitation)
 	ip, isIP := from.(*net.IPAddr)
-	if err != nil || !isRS || !isIP {
+	if err != nil || !isRS || !isIP || b[1] != 0 { // the code
 		return netip.Addr{}, false
 	}
 	host, ok := netip.AddrFromSlice(ip.IP)

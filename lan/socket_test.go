@@ -165,6 +165,41 @@ func TestForgedSolicitationIsIgnored(t *testing.T) {
 	expect(t, s, "fe80::b") // the first that is heard
 }
 
+// An option of length 0 has no end (CVE-2026-14258 is dhcpcd's).
+func TestBrokenSolicitationIsIgnored(t *testing.T) {
+	ns := labnet.New(t)
+	h := cable(t, ns, "fe80::1", "fe80::a", "fe80::b")
+	s := listen(t, ns, h.lan)
+	broken := h.icmp(t, "fe80::a")
+	for _, message := range [][]byte{
+		{133, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 1}, // of length 0
+		{133, 0, 0, 0, 0, 0, 0, 0, 1, 9, 2, 0, 0, 0, 0, 1}, // past the end
+		{133, 0, 0, 0, 0, 0, 0, 0, 1},
+		{133, 0, 0, 0, 0, 0},
+		{133, 0, 0, 0},
+	} {
+		to := &net.IPAddr{IP: routers.AsSlice(), Zone: h.device}
+		if _, err := broken.WriteTo(message, &ipv6.ControlMessage{HopLimit: 255}, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	solicit(t, h.conn(t, "fe80::b"), 255)
+	expect(t, s, "fe80::b") // the first that is heard
+}
+
+// icmp opens a host's socket for what it makes itself.
+func (h neighbour) icmp(t *testing.T, local string) *ipv6.PacketConn {
+	t.Helper()
+	var c net.PacketConn
+	var err error
+	h.Do(func() { c, err = net.ListenIP("ip6:ipv6-icmp", &net.IPAddr{IP: net.ParseIP(local), Zone: h.device}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return ipv6.NewPacketConn(c)
+}
+
 func TestEachSocketHearsItsOwnInterfaceOnly(t *testing.T) {
 	ns := labnet.New(t)
 	one, two := cable(t, ns, "fe80::1", "fe80::a"), cable(t, ns, "fe80::1", "fe80::b")

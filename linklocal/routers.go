@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/mdlayher/ndp"
 	"golang.org/x/net/ipv6"
@@ -13,12 +12,6 @@ import (
 
 // allRouters is every router on a link.
 var allRouters = netip.MustParseAddr("ff02::2")
-
-// Router is what a router advertisement says of its sender.
-type Router struct {
-	Address  netip.Addr    // link-local
-	Lifetime time.Duration // as a default router; 0: it is none
-}
 
 // Routers is a socket for router discovery on one link (RFC 4861 section 6.3).
 type Routers struct {
@@ -75,7 +68,7 @@ func (r *Routers) Close() {
 	})
 }
 
-// receive takes advertisements that are valid (section 6.1.2).
+// receive takes advertisements that are valid.
 func (r *Routers) receive() {
 	buffer := make([]byte, maxMessage)
 	for {
@@ -88,15 +81,16 @@ func (r *Routers) receive() {
 		if errors.Is(err, errClosed) {
 			return
 		}
-		if err != nil || hops != ndp.HopLimit || !from.IsLinkLocalUnicast() {
+		if err != nil {
 			continue
 		}
-		m, err := ndp.ParseMessage(buffer[:n])
-		if ra, ok := m.(*ndp.RouterAdvertisement); ok && err == nil {
-			select {
-			case r.routers <- Router{from, ra.RouterLifetime}:
-			default:
-			}
+		found, ok := advertisement(buffer[:n], from, hops)
+		if !ok {
+			continue
+		}
+		select {
+		case r.routers <- found:
+		default:
 		}
 	}
 }

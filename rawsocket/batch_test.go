@@ -7,36 +7,55 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 
 	"pppoectl/labnet"
 	"pppoectl/rawsocket"
 )
 
-// Many frames go in one call and come in a few, whole and in order.
-func TestMessages(t *testing.T) {
+// pair makes two namespaces with a line between them, and a socket at either end for an
+// EtherType of local experiments (IEEE 802).
+func pair(t *testing.T) (near, far *packet.Conn) {
+	t.Helper()
 	a, b := labnet.New(t), labnet.New(t)
 	labnet.Veth(a, "line", b, "line")
-	a.IP("link", "set", "line", "up")
-	b.IP("link", "set", "line", "up")
-	open := func(n *labnet.Namespace) (raw syscall.RawConn) {
+	open := func(n *labnet.Namespace) (c *packet.Conn) {
+		n.IP("link", "set", "line", "up")
 		n.Do(func() {
 			ifi, err := net.InterfaceByName("line")
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := rawsocket.Listen(*ifi, 0x88b5, []bpf.Instruction{bpf.RetConstant{Val: 2048}}, 1<<20)
-			if err != nil {
+			if c, err = rawsocket.Listen(*ifi, 0x88b5, []bpf.Instruction{bpf.RetConstant{Val: 2048}}, 1<<20); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
-			if raw, err = c.SyscallConn(); err != nil {
-				t.Fatal(err)
-			}
 		})
-		return raw
+		return c
 	}
-	from, to := open(a), open(b)
+	return open(a), open(b)
+}
+
+// frame is the i-th of a test.
+func frame(i int) string {
+	return strings.Repeat("\xff", 6) + "\x02\x00\x00\x00\x00\x01\x88\xb5" + strings.Repeat(fmt.Sprint(i%10), 50+i)
+}
+
+// raw is a socket for system calls.
+func raw(t *testing.T, c *packet.Conn) syscall.RawConn {
+	t.Helper()
+	r, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Many frames go in one call and come in a few, whole and in order.
+func TestMessages(t *testing.T) {
+	near, far := pair(t)
+	from, to := raw(t, near), raw(t, far)
 
 	const count = 40
 	buffers, err := rawsocket.NewBuffers(count, 2048)
@@ -44,10 +63,6 @@ func TestMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer buffers.Close()
-	// The EtherType is one for local experiments (IEEE 802).
-	frame := func(i int) string {
-		return strings.Repeat("\xff", 6) + "\x02\x00\x00\x00\x00\x01\x88\xb5" + strings.Repeat(fmt.Sprint(i%10), 50+i)
-	}
 	out := rawsocket.NewMessages(buffers.List)
 	for i := range count {
 		out.Set(i, buffers.List[i][:copy(buffers.List[i], frame(i))])
