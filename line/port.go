@@ -33,6 +33,9 @@ type Port struct {
 	byUniq  index[string]
 	byPeer  index[peer]
 
+	goodbyes []goodbye
+	saying   sync.Mutex // held while they are sent
+
 	dropped   atomic.Uint64
 	strangers strangers
 }
@@ -101,15 +104,17 @@ func (p *Port) read(c *packet.Conn) {
 	}
 }
 
-// deliver hands a copy of f to the handles that it is for.
+// deliver hands a copy of f to the handles that it is for. What is for nobody is not
+// copied: there may be much of it.
 func (p *Port) deliver(f pppoe.Frame) {
-	f.Payload = append([]byte{}, f.Payload...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
 	for _, handles := range p.addressees(f) {
 		for h := range handles {
-			n++
+			if n++; n == 1 {
+				f.Payload = append([]byte{}, f.Payload...)
+			}
 			select {
 			case h.frames <- f:
 			default:
@@ -242,47 +247,29 @@ func (h *Handle) Port() *Port { return h.port }
 // SetAddress says which frames are for the handle from now on.
 func (h *Handle) SetAddress(a Address) {
 	h.port.mu.Lock()
-	defer h.port.mu.Unlock()
-	if h.address != a {
+	same := h.address == a
+	if !same {
 		h.port.leave(h)
 		h.port.enter(h, a)
+	}
+	h.port.mu.Unlock()
+	if !same {
+		h.port.sayGoodbye()
 	}
 }
 
 // Send sends a frame. It does not block for long: a packet socket's queue is
-// the interface's.
+// the interface's. A PADT may be sent up to a second later, or not at all.
 func (h *Handle) Send(f pppoe.Frame) error {
-	if h.another(f) {
+	if !h.mayEnd(f, time.Now()) {
+		time.AfterFunc(goodbyeWait, h.port.sayGoodbye) // if it waits
 		return nil
 	}
 	c := h.port.session
 	if f.EtherType == pppoe.EtherTypeDiscovery {
 		c = h.port.discovery
 	}
-	if err := c.SetWriteDeadline(time.Now().Add(sendWait)); err != nil {
-		return err
-	}
-	_, err := c.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]})
-	return err
-}
-
-// another reports whether f is a PADT for what is another handle's session by now.
-func (h *Handle) another(f pppoe.Frame) bool {
-	if f.EtherType != pppoe.EtherTypeDiscovery || f.Src != h.port.MAC {
-		return false
-	}
-	q, err := pppoe.ParsePacket(f.Payload)
-	if err != nil || q.Code != pppoe.PADT {
-		return false
-	}
-	h.port.mu.Lock()
-	defer h.port.mu.Unlock()
-	for owner := range h.port.byPeer[peer{f.Dst, q.SessionID}] {
-		if owner != h {
-			return true
-		}
-	}
-	return false
+	return h.port.write(c, f)
 }
 
 // Close gives the handle back; the last one closes the port.
@@ -327,6 +314,7 @@ func (ps *Ports) release(h *Handle) {
 	p.leave(h)
 	last := held && len(p.handles) == 0
 	p.mu.Unlock()
+	p.sayGoodbye()
 	if last {
 		if ps.open[p.Interface.Index] == p {
 			delete(ps.open, p.Interface.Index)

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/packet"
-
 	"pppoectl/pppoe"
 )
 
@@ -73,7 +71,5 @@ func (s *strangers) answers(f pppoe.Frame, now time.Time) (peer, bool) {
 // release sends the PADT of a session that nobody here knows.
 func (p *Port) release(who peer) {
 	f := pppoe.NewPADT(p.MAC, who.ac, who.session, "")
-	if p.discovery.SetWriteDeadline(time.Now().Add(sendWait)) == nil {
-		p.discovery.WriteTo(f.AppendTo(nil), &packet.Addr{HardwareAddr: f.Dst[:]}) // it will ask again
-	}
+	p.write(p.discovery, f) // if that fails, it will ask again
 }

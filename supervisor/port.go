@@ -112,7 +112,8 @@ func (u *uplink) openPort() error {
 		return err
 	}
 	u.port = port
-	port.ReleaseUnknown(func() bool { return u.s.turns.endsUnknown(u.cfg.Interface) })
+	name := u.cfg.Interface // whoever reads the port asks, while u.cfg may be changed
+	port.ReleaseUnknown(func() bool { return u.s.turns.endsUnknown(name) })
 	if u.machine != nil && u.machine.MAC() != port.MAC() {
 		u.renameStation()
 	}

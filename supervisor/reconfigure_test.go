@@ -85,6 +85,19 @@ func TestSessionStaysWhereNoNewLoginIsNeeded(t *testing.T) {
 	}
 }
 
+// What is changed is not what those who read the line look at.
+func TestLineIsReadWhileAnUplinkIsReconfigured(t *testing.T) {
+	inWorldOf(t, delegating(), func(w *world) {
+		w.pass(time.Second)
+		w.strangers(4 * time.Second)
+		for range 2 {
+			if before, after := w.reconfigured(func(a, b *configs.Uplink) { a.Metric, b.Metric = a.Metric+1, b.Metric+1 }); before != after {
+				t.Errorf("sessions %v, had %v", after, before)
+			}
+		}
+	})
+}
+
 // A family that is not wanted any more ends alone; for one that is new there has
 // to be another session.
 func TestFamilyGoesWithoutALogin(t *testing.T) {

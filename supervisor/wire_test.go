@@ -185,14 +185,36 @@ type port struct {
 	wire   *wire
 	ifi    net.Interface
 	frames chan pppoe.Frame
+	wanted func() bool
 }
 
 func (p *port) MAC() pppoe.MAC              { return pppoe.MAC(p.ifi.HardwareAddr) }
 func (p *port) Interface() net.Interface    { return p.ifi }
 func (p *port) Frames() <-chan pppoe.Frame  { return p.frames }
 func (p *port) SetAddress(line.Address)     {}
-func (p *port) ReleaseUnknown(func() bool)  {}
 func (p *port) Superseded() <-chan struct{} { return nil }
+
+func (p *port) ReleaseUnknown(wanted func() bool) {
+	p.wire.mu.Lock()
+	defer p.wire.mu.Unlock()
+	p.wanted = wanted
+}
+
+// strangers has frames of sessions that nobody here knows come for a while: whoever reads the
+// port asks for each of them whether it is to be answered.
+func (x *wire) strangers(while time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for p := range x.ports {
+		go func() {
+			for range while / time.Millisecond {
+				p.wanted()
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	}
+}
+
 func (p *port) Close() {
 	p.wire.mu.Lock()
 	defer p.wire.mu.Unlock()
