@@ -22,6 +22,14 @@ type Options struct {
 	Frames  uint64 // ends it; 0: no end
 }
 
+// comment is what a file of them says of itself.
+func (o Options) comment() string {
+	if o.Data {
+		return fmt.Sprintf("uplink %s, control packets and data", o.Uplink)
+	}
+	return fmt.Sprintf("uplink %s, control packets", o.Uplink)
+}
+
 // View is what is known of the uplink at a time.
 type View struct {
 	Line, Device string    // interfaces
@@ -50,7 +58,7 @@ type Capture struct {
 	line, device *tap
 	seen         chan tapped
 	queue        queue
-	file         *file
+	file         *File
 	result       Result
 }
 
@@ -138,7 +146,7 @@ var errEnough = errors.New("enough")
 func (c *Capture) Run(ctx context.Context, w io.Writer, look Look) (Result, error) {
 	defer c.Close()
 	var err error
-	if c.file, err = newFile(w, c.view.Line, c.options); err == nil {
+	if c.file, err = NewFile(w, c.view.Line, c.options.comment(), "pppoectl "+c.options.Version); err == nil {
 		err = c.run(ctx, look)
 	}
 	c.Close()
@@ -217,7 +225,7 @@ func (c *Capture) take(t tapped) {
 // write writes what is due.
 func (c *Capture) write(now time.Time, end bool) error {
 	for _, h := range c.queue.due(now, end) {
-		if err := c.file.write(h.at, h.frame); err != nil {
+		if err := c.file.Write(h.at, h.frame); err != nil {
 			return err
 		}
 		if c.result.Frames++; c.result.Frames == c.options.Frames {

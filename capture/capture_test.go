@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,8 +30,9 @@ type wire struct {
 	mac, ac  pppoe.MAC
 	device   *tun.Device
 
-	mu   sync.Mutex
-	view View
+	mu    sync.Mutex
+	view  View
+	looks int
 }
 
 func newWire(t *testing.T) *wire {
@@ -72,7 +74,49 @@ func address(t *testing.T, n *labnet.Namespace) (mac pppoe.MAC) {
 func (w *wire) look(context.Context) (View, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looks++
 	return w.view, nil
+}
+
+// looked waits until the capture does what the present view says: it takes a view once it has
+// followed the one before, and what is seen third is later than both.
+func (w *wire) looked() {
+	w.t.Helper()
+	looks := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.looks
+	}
+	third := looks() + 3
+	await(w.t, "a third look", func() bool { return looks() >= third })
+}
+
+// await waits as long as a busy machine takes.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("there is not %s", what)
+		}
+	}
+}
+
+// output is where a capture goes.
+type output struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Buffer.Write(b)
+}
+
+func (o *output) has(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Contains(o.Bytes(), []byte(text))
 }
 
 func (w *wire) now(v View) {
@@ -113,8 +157,9 @@ func (w *wire) receive(packets ...[]byte) {
 	}
 }
 
-// capture captures while f runs, and returns the frames' names: what stands behind the headers.
-func (w *wire) capture(o Options, f func()) []string {
+// captured expects that frames with these names, which is what stands behind the headers, and no
+// others are captured while f runs, and until they are there.
+func (w *wire) captured(o Options, f func(), want ...string) {
 	w.t.Helper()
 	var c *Capture
 	w.ns.Do(func() {
@@ -125,7 +170,7 @@ func (w *wire) capture(o Options, f func()) []string {
 		}
 	})
 	ctx, cancel := context.WithCancel(w.t.Context())
-	var out bytes.Buffer
+	var out output
 	var r Result
 	done := make(chan error, 1)
 	go func() {
@@ -134,13 +179,15 @@ func (w *wire) capture(o Options, f func()) []string {
 		done <- err
 	}()
 	f()
-	time.Sleep(5 * settle) // till all are there
+	for _, name := range want {
+		await(w.t, name, func() bool { return out.has(name) })
+	}
 	cancel()
 	if err := <-done; err != nil {
 		w.t.Error(err)
 	}
 	var names []string
-	for _, f := range captures.ReadNg(w.t, &out) {
+	for _, f := range captures.ReadNg(w.t, &out.Buffer) {
 		if age := time.Since(f.At); age < 0 || age > time.Minute {
 			w.t.Errorf("a frame is %v old", age)
 		}
@@ -149,7 +196,9 @@ func (w *wire) capture(o Options, f func()) []string {
 	if r.Frames != uint64(len(names)) || r.Lost != 0 {
 		w.t.Errorf("%+v, there are %d frames", r, len(names))
 	}
-	return names
+	if !slices.Equal(names, want) {
+		w.t.Errorf("%+v: %q, want %q", o, names, want)
+	}
 }
 
 // frame is a session frame with a name behind 20 octets.
@@ -177,18 +226,6 @@ func ipNamed(name string) []byte {
 	copy(p[12:], []byte{192, 0, 2, 1, 192, 0, 2, 2})
 	binary.BigEndian.PutUint16(p[10:], fold(sum(p[:20], 0)))
 	return p
-}
-
-func equal(t *testing.T, what string, got []string, want ...string) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %q, want %q", what, got, want)
-	}
-	for i := range got {
-		if got[i] != want[i] {
-			t.Errorf("%s: frame %d is %q, want %q", what, i+1, got[i], want[i])
-		}
-	}
 }
 
 func TestOnlyFramesOfTheUplinkAreWritten(t *testing.T) {
@@ -220,13 +257,13 @@ func TestOnlyFramesOfTheUplinkAreWritten(t *testing.T) {
 			frame(w.mac, w.ac, 7, 0x8021, "IPCP in"),
 		)
 		w.receive(ipNamed("IP in, stripped"))
-		time.Sleep(patience + settle)
+		time.Sleep(patience + settle) // after which what is nobody's here is given up
 	}
-	equal(t, "control", w.capture(Options{}, everything), "PADI", "LCP out", "PADO", "LCP in", "IPCP in")
-	equal(t, "data", w.capture(Options{Data: true}, everything), "PADI", "LCP out", "IP out", "PADO", "LCP in", "IP in", "IPCP in")
+	w.captured(Options{}, everything, "PADI", "LCP out", "PADO", "LCP in", "IPCP in")
+	w.captured(Options{Data: true}, everything, "PADI", "LCP out", "IP out", "PADO", "LCP in", "IP in", "IPCP in")
 	v.Stripped = true
 	w.now(v)
-	equal(t, "data by programs", w.capture(Options{Data: true}, everything), "PADI", "LCP out", "IP out", "PADO", "LCP in", "IPCP in", "IP in, stripped")
+	w.captured(Options{Data: true}, everything, "PADI", "LCP out", "IP out", "PADO", "LCP in", "IPCP in", "IP in, stripped")
 }
 
 // A session that is dialled anew is known too late for its first frames, which wait.
@@ -234,35 +271,34 @@ func TestNextSessionIsFollowed(t *testing.T) {
 	w := newWire(t)
 	v := View{Line: "eth1", Device: "ppp7", Session: Session{w.ac, 7}, Carried: true, Stripped: true}
 	w.now(v)
-	got := w.capture(Options{Data: true}, func() {
+	w.captured(Options{Data: true}, func() {
 		w.send(w.peer, frame(w.mac, w.ac, 7, 0xc021, "old LCP"))
 		w.send(w.ns, padi(w.ac, w.mac, "PADR"), frame(w.ac, w.mac, 9, 0xc021, "new LCP"))
-		time.Sleep(patience / 2) // of the daemon's disk
+		time.Sleep(patience / 4) // of the daemon's disk
 		v.Session, v.Carried, v.Stripped = Session{w.ac, 9}, false, false
 		w.now(v)
-		time.Sleep(300 * time.Millisecond)
+		w.looked()
 		w.receive(ipNamed("new IP")) // still by the same path, as far as is known
 		w.send(w.ns, frame(w.ac, w.mac, 9, 0x0021, "new IP out"))
 		w.send(w.ns, frame(w.ac, w.mac, 7, 0x0021, "-old IP out"))
 		w.send(w.ns, frame(w.ac, w.mac, 7, 0xc021, "old LCP out"))
 		v.Carried = true // by another path
 		w.now(v)
-		time.Sleep(300 * time.Millisecond)
+		w.looked()
 		w.receive(ipNamed("-twice"))
 		w.send(w.peer, frame(w.mac, w.ac, 9, 0x0021, "new IP in"))
-	})
-	equal(t, "frames", got, "old LCP", "PADR", "new LCP", "new IP", "new IP out", "old LCP out", "new IP in")
+	}, "old LCP", "PADR", "new LCP", "new IP", "new IP out", "old LCP out", "new IP in")
 }
 
 // Interfaces that go and come again are listened on again.
 func TestInterfacesComeAgain(t *testing.T) {
 	w := newWire(t)
 	w.now(View{Line: "eth1", Device: "ppp7", Session: Session{w.ac, 7}, Carried: true, Stripped: true})
-	got := w.capture(Options{Data: true}, func() {
-		w.send(w.ns, frame(w.ac, w.mac, 7, 0xc021, "1"))
+	w.captured(Options{Data: true}, func() {
+		w.send(w.ns, frame(w.ac, w.mac, 7, 0xc021, "before"))
 		w.ns.IP("link", "delete", "eth1")
 		w.device.Close()
-		time.Sleep(lookEvery + 300*time.Millisecond)
+		w.looked()
 		labnet.Veth(w.ns, "eth1", w.peer, "eth1")
 		w.ns.IP("link", "set", "eth1", "up")
 		w.peer.IP("link", "set", "eth1", "up")
@@ -273,20 +309,18 @@ func TestInterfacesComeAgain(t *testing.T) {
 			}
 		})
 		w.ns.IP("link", "set", "ppp7", "up")
-		time.Sleep(lookEvery + 300*time.Millisecond)
-		w.send(w.ns, frame(w.ac, address(t, w.ns), 7, 0xc021, "2")) // the address is another one
-		w.receive(ipNamed("3"))
-	})
-	equal(t, "frames", got, "1", "2", "3")
+		w.looked()
+		w.send(w.ns, frame(w.ac, address(t, w.ns), 7, 0xc021, "after")) // the address is another one
+		w.receive(ipNamed("on the device"))
+	}, "before", "after", "on the device")
 }
 
 func TestCountAndDisk(t *testing.T) {
 	w := newWire(t)
 	w.now(View{Line: "eth1", Device: "ppp7", Session: Session{w.ac, 7}, Carried: true})
-	got := w.capture(Options{Frames: 2}, func() {
-		w.send(w.ns, frame(w.ac, w.mac, 7, 0xc021, "1"), frame(w.ac, w.mac, 7, 0xc021, "2"), frame(w.ac, w.mac, 7, 0xc021, "3"))
-	})
-	equal(t, "frames", got, "1", "2")
+	w.captured(Options{Frames: 2}, func() {
+		w.send(w.ns, frame(w.ac, w.mac, 7, 0xc021, "first"), frame(w.ac, w.mac, 7, 0xc021, "second"), frame(w.ac, w.mac, 7, 0xc021, "third"))
+	}, "first", "second")
 	w.ns.Do(func() {
 		v, _ := w.look(t.Context())
 		c, err := Open(v, Options{})

@@ -74,6 +74,9 @@ func (o offload) layout(frame []byte) (layout, bool) {
 	s := layout{ip[6], headerLen + 40, 0}
 	if ip[0]>>4 == 4 {
 		s.protocol, s.transport = ip[9], headerLen+int(ip[0]&15)*4
+		if s.transport < headerLen+20 { // no such header (RFC 791 section 3.1)
+			return layout{}, false
+		}
 	}
 	switch {
 	case (o.kind == unix.VIRTIO_NET_HDR_GSO_TCPV4 || o.kind == unix.VIRTIO_NET_HDR_GSO_TCPV6) &&

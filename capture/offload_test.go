@@ -21,7 +21,7 @@ var (
 )
 
 // ipPacket makes an IP packet with payload of TCP or UDP.
-func ipPacket(t *testing.T, v6, udp bool, payload []byte) []byte {
+func ipPacket(t testing.TB, v6, udp bool, payload []byte) []byte {
 	t.Helper()
 	ip4 := &layers.IPv4{Version: 4, TTL: 64, Id: 0xffff, Flags: layers.IPv4DontFragment, SrcIP: net.IP{198, 51, 100, 1}, DstIP: net.IP{203, 0, 113, 7}, Protocol: layers.IPProtocolTCP}
 	ip6 := &layers.IPv6{Version: 6, HopLimit: 64, SrcIP: net.ParseIP("2001:db8::1"), DstIP: net.ParseIP("2001:db8::2"), NextHeader: layers.IPProtocolTCP}
@@ -153,6 +153,17 @@ func TestWhatCannotBeCutStaysWhole(t *testing.T) {
 		if got := c.o.finish(c.frame); len(got) != 1 || !bytes.Equal(got[0], want) {
 			t.Errorf("%s: %d frames", name, len(got))
 		}
+	}
+}
+
+// A header of fewer than five words has no place for what a segment needs.
+func TestPacketWithAnImpossibleHeaderStaysWhole(t *testing.T) {
+	whole := wrap(ipPacket(t, false, true, make([]byte, 200)), ours, ourMAC)
+	whole[headerLen] = 0x40
+	was := bytes.Clone(whole)
+	o := offload{kind: unix.VIRTIO_NET_HDR_GSO_UDP_L4, size: 100}
+	if list := o.finish(whole); len(list) != 1 || !bytes.Equal(list[0], was) {
+		t.Errorf("%x became %x", was, list)
 	}
 }
 

@@ -1,13 +1,25 @@
 package capture
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"pppoectl/ppp"
+	"pppoectl/pppoe"
 )
 
 // papRequest is PAP's Authenticate-Request (RFC 1334 section 2.2.1).
 const papRequest ppp.Code = 1
+
+// WithoutSecrets returns an Ethernet frame with 'x' for the password that may be in
+// it; frame stays as it is.
+func WithoutSecrets(frame []byte) []byte {
+	if f, err := pppoe.ParseFrame(frame); err == nil && f.EtherType == pppoe.EtherTypeSession {
+		frame = bytes.Clone(frame)
+		hideSecrets(frame)
+	}
+	return frame
+}
 
 // hideSecrets overwrites the password in a session frame with 'x'.
 func hideSecrets(frame []byte) {

@@ -56,8 +56,9 @@ func (a *AC) Forget() {
 // of the output may share memory with f.
 func (a *AC) Step(now time.Duration, f *pppoe.Frame) Output {
 	a.now = now
-	if f != nil && (f.Dst == a.cfg.MAC || f.Dst == pppoe.Broadcast) && f.Src.Unicast() {
-		if p, err := pppoe.ParsePacket(f.Payload); err == nil {
+	if f != nil && f.Src.Unicast() {
+		// Only a PADI goes to all (RFC 2516 section 5.1).
+		if p, err := pppoe.ParsePacket(f.Payload); err == nil && (f.Dst == a.cfg.MAC || f.Dst == pppoe.Broadcast && p.Code == pppoe.PADI) {
 			a.packet(*f, p)
 		}
 	}
@@ -106,6 +107,16 @@ func (a *AC) remove(s *Session, why string) {
 
 func (a *AC) send(f pppoe.Frame) { a.out.Frames = append(a.out.Frames, f) }
 
+// maxPayload is what an Ethernet frame carries, in octets.
+const maxPayload = 1500
+
+// answer sends a discovery frame, unless what the host has echoed makes it too large.
+func (a *AC) answer(f pppoe.Frame) {
+	if len(f.Payload) <= maxPayload {
+		a.send(f)
+	}
+}
+
 func (a *AC) packet(f pppoe.Frame, p pppoe.Packet) {
 	if f.EtherType == pppoe.EtherTypeSession {
 		if s := a.sessions[p.SessionID]; s != nil && s.Host == f.Src && p.Code == pppoe.SessionData {
@@ -142,7 +153,7 @@ func (a *AC) offer(host pppoe.MAC, tags pppoe.Tags) {
 			answer = append(answer, pppoe.Tag{Type: pppoe.ServiceName, Value: []byte(s)})
 		}
 		answer = append(answer, pppoe.Tag{Type: pppoe.ACCookie, Value: a.cookie(host)})
-		a.send(a.discovery(host, pppoe.PADO, 0, append(answer, echoed(tags)...)))
+		a.answer(a.discovery(host, pppoe.PADO, 0, append(answer, echoed(tags)...)))
 	}
 }
 
@@ -154,7 +165,7 @@ func (a *AC) confirm(host pppoe.MAC, tags pppoe.Tags) {
 		return
 	}
 	refuse := func(t pppoe.TagType, text string) {
-		a.send(a.discovery(host, pppoe.PADS, 0, append(pppoe.Tags{{Type: t, Value: []byte(text)}}, echoed(tags)...)))
+		a.answer(a.discovery(host, pppoe.PADS, 0, append(pppoe.Tags{{Type: t, Value: []byte(text)}}, echoed(tags)...)))
 		a.out.Events = append(a.out.Events, Event{AC: a.cfg.Name, Host: host, Kind: SessionRefused, Text: text})
 	}
 	subs := a.cfg.Subscribers
@@ -178,7 +189,7 @@ func (a *AC) confirm(host pppoe.MAC, tags pppoe.Tags) {
 	a.sessions[id] = s
 	subs.perLine[host]++
 	name, _ := tags.Get(pppoe.ServiceName)
-	a.send(a.discovery(host, pppoe.PADS, id, append(pppoe.Tags{{Type: pppoe.ServiceName, Value: name}}, echoed(tags)...)))
+	a.answer(a.discovery(host, pppoe.PADS, id, append(pppoe.Tags{{Type: pppoe.ServiceName, Value: name}}, echoed(tags)...)))
 	a.tell(s, SessionBegun, "")
 	s.start()
 	a.settle(s)

@@ -139,6 +139,13 @@ func TestCookieBindsTheStation(t *testing.T) {
 			t.Errorf("cookie %s: %v, %d sessions", name, list, len(ac.Sessions()))
 		}
 	}
+	for bit := range 8 * len(good.Value) {
+		changed := pppoe.Tag{Type: pppoe.ACCookie, Value: slices.Clone(good.Value)}
+		changed.Value[bit/8] ^= 1 << (bit % 8)
+		if list := answers(t, ac, 0, discovery(acMAC, stationA, pppoe.PADR, 0, service, changed)); list != nil || len(ac.Sessions()) != 0 {
+			t.Errorf("bit %d of the cookie changed: %v, %d sessions", bit, list, len(ac.Sessions()))
+		}
+	}
 	s := one(t, answers(t, ac, 0, discovery(acMAC, stationA, pppoe.PADR, 0, service, good, tag(pppoe.HostUniq, "u"), tag(pppoe.RelaySessionID, "r"))), pppoe.PADS)
 	if s.id == 0 || s.Dst != stationA || fmt.Sprint(s.tags.Values(pppoe.HostUniq), s.tags.Values(pppoe.RelaySessionID)) != "[u] [r]" {
 		t.Errorf("%+v", s)
@@ -291,4 +298,44 @@ func TestNoSessionIsLeft(t *testing.T) {
 	if s.id != 0 || len(s.tags.Values(pppoe.ACSystemError)) != 1 || len(ac.Sessions()) != 0xfffe {
 		t.Errorf("%+v with %d sessions", s, len(ac.Sessions()))
 	}
+}
+
+// What a host has echoed may fill its PADI, and the answer holds more than that: a
+// PADO that Ethernet does not carry is not sent.
+func TestOfferThatWouldNotFitIsNotSent(t *testing.T) {
+	ac := bareAC(nil)
+	for n := 1400; n <= 1482; n++ { // the largest that fits into a PADI
+		uniq := string(bytes.Repeat([]byte{'u'}, n))
+		list := answers(t, ac, 0, discovery(pppoe.Broadcast, stationA, pppoe.PADI, 0, tag(pppoe.ServiceName, ""), tag(pppoe.HostUniq, uniq)))
+		if n > 1453 { // AC-Name, Service-Name, cookie and headers have 47 octets
+			if list != nil {
+				t.Fatalf("Host-Uniq of %d octets: a PADO of %d", n, len(list[0].Payload))
+			}
+			continue
+		}
+		if o := one(t, list, pppoe.PADO); len(o.Payload) > 1500 || o.tags.Values(pppoe.HostUniq)[0] != uniq {
+			t.Fatalf("Host-Uniq of %d octets: a PADO of %d", n, len(o.Payload))
+		}
+	}
+}
+
+// A cookie is good for as many sessions as the line may have, and no more.
+func TestFloodOfPADRsIsBoundedByTheLine(t *testing.T) {
+	subs := concentrator.NewSubscribers(nil)
+	subs.PerLine = 2
+	ac := bareAC(func(c *concentrator.Config) { c.Subscribers = subs })
+	padr := discovery(acMAC, stationA, pppoe.PADR, 0, tag(pppoe.ServiceName, ""), cookie(t, ac, stationA))
+	confirmed := 0
+	for range 10000 {
+		s := one(t, answers(t, ac, 0, padr), pppoe.PADS)
+		if s.id != 0 {
+			confirmed++
+		} else if len(s.tags.Values(pppoe.ACSystemError)) != 1 {
+			t.Fatalf("PADS without a session or a reason: %v", s.tags)
+		}
+	}
+	if confirmed != 2 || len(ac.Sessions()) != 2 {
+		t.Errorf("%d confirmed, %d sessions; want 2", confirmed, len(ac.Sessions()))
+	}
+	begin(t, ac, 0, stationB) // another line has its own
 }

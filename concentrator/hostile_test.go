@@ -172,6 +172,69 @@ func TestMutatedDHCPv6(t *testing.T) {
 	}
 }
 
+// CVE-2014-6382: Junos fell over a PAP request that another had made up.
+func TestLoginWithLengthsThatOverrunIsDropped(t *testing.T) {
+	for name, request := range map[string][]byte{
+		"name past the end":     {1, 1, 0, 8, 0xff, 'A', 'A', 'A'},
+		"password past the end": {1, 1, 0, 8, 1, 'A', 0xff, 'A'},
+		"no password":           {1, 1, 0, 6, 1, 'A'},
+		"no name":               {1, 1, 0, 4},
+		"length over the frame": {1, 1, 0xff, 0xff, 1, 'A', 1, 'A'},
+		"length of 3":           {1, 1, 0, 3, 1, 'A', 1, 'A'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSegment(t, nil)
+			h := s.host(user4)
+			s.filter = func(f pppoe.Frame) bool { return !speaks(f, ppp.PAP) }
+			h.do(session.Input{Command: session.Dial})
+			s.run(0)
+			s.filter = nil
+			h.heard = nil
+			h.ppp(ppp.PAP, request)
+			s.run(0)
+			if len(h.heard) != 0 || h.theSession().User != "" {
+				t.Errorf("answered with %v, user %q", h.heard, h.theSession().User)
+			}
+			s.run(5 * time.Second)
+			if h.m.Phase() != session.Up || h.theSession().User != user4 {
+				t.Errorf("phase %q after the real login; %v", h.m.Phase(), h.events)
+			}
+		})
+	}
+}
+
+// CVE-2021-42054: accel-ppp crashed when a client left between its login and IPCP.
+func TestHostThatLeavesRightAfterItsLogin(t *testing.T) {
+	for _, auth := range []lcp.Auth{lcp.AuthPAP, lcp.AuthCHAPMD5} {
+		t.Run(auth.String(), func(t *testing.T) {
+			s := newSegment(t, func(c *concentrator.Config) { c.Auth = []lcp.Auth{auth} })
+			s.subs.PerLogin = 1 // so that a login that is not given back is noticed
+			h := s.host(userBoth)
+			left := 0
+			s.filter = func(f pppoe.Frame) bool {
+				if f.Src != acMAC || !speaks(f, auth.Protocol) || len(s.happened(concentrator.LoggedIn)) <= left {
+					return true
+				}
+				left++
+				h.do(session.Input{Command: session.Abandon}) // says PADT
+				return false
+			}
+			for range 1000 {
+				h.do(session.Input{Command: session.Dial})
+				s.run(0)
+				if len(s.acs[0].Sessions()) != 0 || s.acNext[0] != 0 || s.acs[0].Routed(addr("203.0.113.8")) {
+					t.Fatalf("time %d: %d sessions, deadline %v", left, len(s.acs[0].Sessions()), s.acNext[0])
+				}
+			}
+			if left != 1000 {
+				t.Errorf("left %d times", left)
+			}
+			s.filter = nil
+			h.up()
+		})
+	}
+}
+
 // script is when a station dials and leaves.
 type script struct{ begin, end time.Duration }
 

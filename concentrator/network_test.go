@@ -241,3 +241,24 @@ func TestLeasesThatMakeNoSense(t *testing.T) {
 		}
 	}
 }
+
+// RFC 1994 section 4.1: the identifier changes with each challenge. A response to one from before LCP
+// was negotiated anew, which comes late, must not pass for a wrong answer to the next.
+func TestEachChallengeOfASessionHasItsOwnIdentifier(t *testing.T) {
+	s := newSegment(t, func(c *concentrator.Config) { c.Auth = []lcp.Auth{lcp.AuthCHAPMD5} })
+	h := s.host(user4).up()
+	for range 3 {
+		s.act(h.theSession().Renegotiate(s.now))
+		s.run(time.Second)
+	}
+	seen := map[uint8]bool{}
+	for _, p := range h.told(ppp.CHAP, 1) {
+		if seen[p.ID] {
+			t.Errorf("identifier %d again", p.ID)
+		}
+		seen[p.ID] = true
+	}
+	if len(seen) < 4 || h.m.Phase() != session.Up {
+		t.Errorf("%d challenges, phase %q", len(seen), h.m.Phase())
+	}
+}

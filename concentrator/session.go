@@ -25,8 +25,8 @@ type Session struct {
 	login  Login
 	link   *lcp.Link
 	pap    *auth.PAPServer
-	chap   *auth.CHAPServer
-	ipcp   *ppp.Automaton // nil if the login has no IPv4
+	chap   *auth.CHAPServer // challenger, while LCP is open
+	ipcp   *ppp.Automaton   // nil if the login has no IPv4
 	v4     *ipcp.Policy
 	ipv6cp *ppp.Automaton // nil if the login has no IPv6
 	v6     *ipv6cp.Policy
@@ -34,7 +34,8 @@ type Session struct {
 	ended  bool
 	why    string // it ended
 
-	admitted bool // authentication is done
+	admitted   bool // authentication is done
+	challenger *auth.CHAPServer
 
 	routed []routed // what is sent to it
 	place  int      // in the queue of timers
@@ -290,7 +291,10 @@ func (s *Session) authenticate() {
 		})
 		s.verdict(ppp.PAP, s.pap.Start(s.ac.now), "")
 	case lcp.AuthCHAPMD5:
-		s.chap = auth.NewCHAPServer(s.ac.cfg.Name, s.check, s.ac.rand)
+		if s.challenger == nil { // it goes on counting when LCP is negotiated anew
+			s.challenger = auth.NewCHAPServer(s.ac.cfg.Name, s.check, s.ac.rand)
+		}
+		s.chap = s.challenger
 		s.verdict(ppp.CHAP, s.chap.Start(s.ac.now), "")
 	default:
 		s.admit("")

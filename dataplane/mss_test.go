@@ -197,7 +197,7 @@ func TestOnlyTheFirstMSSCounts(t *testing.T) {
 	}
 }
 
-// Part C: CVE-2001-0026 and its relatives. The walk ends, the packet passes as it
+// CVE-2001-0026 and its relatives: the walk ends, the packet passes as it
 // is.
 func TestWhatPassesUnchanged(t *testing.T) {
 	big := []byte{2, 4, 5, 0xb4}

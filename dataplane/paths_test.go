@@ -68,7 +68,7 @@ func (e *end) begin(kind dataplane.Kind, peer *end, local4, peer4, local6, peer6
 	e.t.Cleanup(func() { e.path.Close() })
 	e.ns.IP("link", "set", "tun0", "mtu", fmt.Sprint(mtu), "up")
 	e.ns.IP("address", "add", local4+"/32", "peer", peer4, "dev", "tun0")
-	e.ns.IP("-6", "address", "add", local6+"/128", "peer", peer6, "dev", "tun0")
+	e.ns.IP("-6", "address", "add", local6+"/128", "peer", peer6, "dev", "tun0", "nodad")
 }
 
 func (e *end) line() net.Interface { return e.interfaceCalled("line") }

@@ -251,6 +251,8 @@ static __always_inline void clamp(struct __sk_buff *skb, __u32 at, __be16 ethert
 		return;
 	f.option = f.at + 20;
 	f.end = f.at + (tcp[12] >> 4) * 4;
+	if (f.end > skb->len)
+		return;
 	bpf_loop(40, clamp_option, &f, 0);
 }
 
