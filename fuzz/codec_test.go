@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"pppoectl/fuzz"
+	"pppoectl/ipv6cp"
 	"pppoectl/lab/captures"
 	"pppoectl/ppp"
 	"pppoectl/pppoe"
@@ -52,7 +54,13 @@ func FuzzPPPPacket(f *testing.F) {
 	f.Add([]byte{5, 1, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		was := bytes.Clone(b)
-		p, err := ppp.ParsePacket(b)
+		var p ppp.Packet
+		var err error
+		fuzz.Frugal(t, len(b), func() {
+			if p, err = ppp.ParsePacket(b); err == nil {
+				ppp.ParseOptions(p.Data)
+			}
+		})
 		if !bytes.Equal(b, was) {
 			t.Fatal("the input was changed")
 		}
@@ -121,6 +129,7 @@ func FuzzPPPoEFrame(f *testing.F) {
 			t.Fatalf("packet %x does not come back", frame.Payload)
 		}
 		tags(t, p.Payload)
+		fuzz.Frugal(t, len(b), func() { pppoe.ParseOffer(frame, []byte("host")) })
 		if _, err := pppoe.ParseOffer(frame, []byte("host")); err == nil && p.Code != pppoe.PADO {
 			t.Fatalf("%v is an offer", p.Code)
 		}
@@ -152,4 +161,43 @@ func tags(t *testing.T, payload []byte) {
 			t.Fatalf("%v is lost", tag.Type)
 		}
 	}
+}
+
+// FuzzTags reads a discovery payload, without all that stands before it.
+func FuzzTags(f *testing.F) {
+	recorded(f, func(frame []byte) {
+		if len(frame) > 20 && frame[13] == 0x63 {
+			f.Add(frame[20:])
+		}
+	})
+	f.Add([]byte{1, 1, 0xff, 0xff})
+	f.Add([]byte{1, 3, 0, 0, 0, 0, 0, 9, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		was := bytes.Clone(b)
+		fuzz.Frugal(t, len(b), func() { pppoe.ParseTags(b) })
+		tags(t, b)
+		if !bytes.Equal(b, was) {
+			t.Fatal("the input was changed")
+		}
+	})
+}
+
+// FuzzAddressText reads addresses as people write them: what is taken comes back
+// as it is printed.
+func FuzzAddressText(f *testing.F) {
+	for _, s := range []string{"02:00:5e:10:00:0a", "02-00-5e-10-00-0a", "0200.5e10.000a", "0102:0304:0506:0708", "fe80::1", "::1", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if m, err := pppoe.ParseMAC(s); err == nil {
+			if again, err := pppoe.ParseMAC(m.String()); err != nil || again != m {
+				t.Errorf("%q is %v, and that %v, %v", s, m, again, err)
+			}
+		}
+		if id, err := ipv6cp.Parse(s); err == nil {
+			if again, err := ipv6cp.Parse(id.String()); err != nil || again != id || id == (ipv6cp.Identifier{}) {
+				t.Errorf("%q is %v, and that %v, %v", s, id, again, err)
+			}
+		}
+	})
 }

@@ -59,6 +59,7 @@ func FuzzStateFile(f *testing.F) {
 		}
 		_, _, err = s.LoadSession("a")
 		documented(t, err)
+		documented(t, state.Understood(dir))
 	})
 }
 
@@ -120,65 +121,68 @@ func (s *system) AttachPrograms(netconf.Programs) error          { return nil }
 func (s *system) DetachPrograms(netconf.Programs) error          { s.undone++; return nil }
 func (s *system) SetSysctl(string, string) error                 { s.undone++; return nil }
 
+// changes are one of each kind.
+var changes = []netconf.Change{
+	netconf.LineUp{Interface: "eth1"}, netconf.Device{Name: "bizf", Owner: "bizf"}, netconf.Link{Device: "bizf", MTU: 1454},
+	netconf.Address{Device: "bizf", Address: netip.MustParsePrefix("203.0.113.7/32"), Peer: netip.MustParseAddr("203.0.113.1")},
+	netconf.Route{Device: "bizf", Destination: netip.MustParsePrefix("::/0"), Metric: 100},
+	netconf.Rule{From: netip.MustParsePrefix("203.0.113.7/32"), Table: 100, Priority: 25600},
+	netconf.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"},
+	netconf.Offloads{Interface: "eth1", Index: 3}, netconf.Programs{Interface: "eth1", Index: 3, Directory: "/sys/fs/bpf/x/eth1"},
+	netconf.Firewall{Device: "bizf"}, netconf.File{Path: "/run/resolv.conf", Content: "nameserver 198.51.100.53\n"},
+	netconf.Resolved{Device: "bizf", Servers: "198.51.100.53"},
+}
+
 // FuzzJournal opens a journal of any content: what is said to be applied is there
 // after the next start as well, and can be undone.
 func FuzzJournal(f *testing.F) {
-	seed := filepath.Join(f.TempDir(), "journal")
-	j, err := netconf.OpenJournal(seed, "boot", &system{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	err = j.Apply("bizf", []netconf.Change{
-		netconf.LineUp{Interface: "eth1"}, netconf.Device{Name: "bizf", Owner: "bizf"}, netconf.Link{Device: "bizf", MTU: 1454},
-		netconf.Address{Device: "bizf", Address: netip.MustParsePrefix("203.0.113.7/32"), Peer: netip.MustParseAddr("203.0.113.1")},
-		netconf.Route{Device: "bizf", Destination: netip.MustParsePrefix("::/0"), Metric: 100},
-		netconf.Rule{From: netip.MustParsePrefix("203.0.113.7/32"), Table: 100, Priority: 25600},
-		netconf.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"},
-		netconf.Offloads{Interface: "eth1", Index: 3}, netconf.Programs{Interface: "eth1", Index: 3, Directory: "/sys/fs/bpf/x/eth1"},
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	b, err := os.ReadFile(seed)
-	if err != nil {
-		f.Fatal(err)
-	}
+	b := writtenJournal(f, func(line []byte) []byte { return line })
 	f.Add(b)
 	f.Add(b[:len(b)-20])
 	f.Add([]byte(`{"version":2,"boot":"boot"}` + "\n"))
 	f.Add([]byte(`{"version":1,"boot":"other"}` + "\n" + `{"owner":"x","device":{}}` + "\n"))
 	dir := memory(f)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		file := filepath.Join(dir, "journal")
-		if err := os.WriteFile(file, b, 0o600); err != nil {
+	f.Fuzz(func(t *testing.T, b []byte) { openJournal(t, filepath.Join(dir, "journal"), b) })
+}
+
+func openJournal(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &system{}
+	j, err := netconf.OpenJournal(file, "boot", s)
+	if err != nil {
+		if !errors.Is(err, netconf.ErrVersion) {
+			t.Fatalf("undocumented error %v", err)
+		}
+		return
+	}
+	before := told(j)
+	j.Close()
+	if j, err = netconf.OpenJournal(file, "boot", s); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if after := told(j); after != before {
+		t.Fatalf("applied\n%s\nafter the next start\n%s", before, after)
+	}
+	for _, owner := range j.Owners() {
+		if err := j.Apply(owner, nil); err != nil {
 			t.Fatal(err)
 		}
-		s := &system{}
-		j, err := netconf.OpenJournal(file, "boot", s)
-		if err != nil {
-			if !errors.Is(err, netconf.ErrVersion) {
-				t.Fatalf("undocumented error %v", err)
-			}
-			return
-		}
-		before := told(j)
-		j.Close()
-		if j, err = netconf.OpenJournal(file, "boot", s); err != nil {
-			t.Fatal(err)
-		}
-		defer j.Close()
-		if after := told(j); after != before {
-			t.Fatalf("applied\n%s\nafter the next start\n%s", before, after)
-		}
-		for _, owner := range j.Owners() {
-			if err := j.Apply(owner, nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if left := told(j); left != "" {
-			t.Fatalf("left %s", left)
-		}
-	})
+	}
+	if left := told(j); left != "" {
+		t.Fatalf("left %s", left)
+	}
+	after, err := netconf.OpenJournal(file, "boot", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if left := told(after); left != "" {
+		t.Fatalf("undone, and there after the next start: %s", left)
+	}
 }
 
 func told(j *netconf.Journal) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pppoectl/cause"
+	"pppoectl/fuzz"
 	"pppoectl/ipcp"
 	"pppoectl/ipv6cp"
 	"pppoectl/lcp"
@@ -38,9 +39,11 @@ const (
 	opOffer     // 1 octet: length n; n octets: further tags
 	opConfirm   // 2 octets: session id
 	opPADT
-	opAnswer // the AC answers our requests as it should
-	opAsk    // 1 octet: protocol; the AC sends a Configure-Request as it should
-	opReload // the session goes on from its snapshot
+	opAnswer     // the AC answers our requests as it should
+	opAsk        // 1 octet: protocol; the AC sends a Configure-Request as it should
+	opReload     // the session goes on from its snapshot
+	opTakeOver   // so it does in another process, which says so
+	opSuperseded // the AC has given its id away
 	opCount
 )
 
@@ -48,7 +51,7 @@ var protocols = []ppp.Protocol{ppp.LCP, ppp.PAP, ppp.CHAP, ppp.IPCP, ppp.IPv6CP,
 
 // player plays a sequence and checks what must always hold.
 type player struct {
-	t             *testing.T
+	t             testing.TB
 	cfg           session.Config
 	m             *session.Machine
 	r             *rand.Rand
@@ -58,6 +61,8 @@ type player struct {
 	dialled       bool
 	authenticated bool
 	up            map[session.Family]bool
+	stretching    bool // of each frame of the AC, two octets say which length is wrong by how much
+	steps         int
 }
 
 func (p *player) octet() byte {
@@ -81,10 +86,18 @@ func (p *player) do(in session.Input) {
 	if in.Command == session.Dial && p.m.Phase() == session.Down {
 		p.dialled = true
 	}
-	out := p.m.Step(p.now, in)
+	var out session.Output
+	if p.steps++; p.steps%16 == 0 && in.Frame != nil { // to measure takes its time
+		fuzz.Frugal(p.t, len(in.Frame.Payload), func() { out = p.m.Step(p.now, in) })
+	} else {
+		out = p.m.Step(p.now, in)
+	}
 	p.next = out.Deadline
 	if p.next != 0 && p.next <= p.now {
 		p.t.Fatalf("deadline %v at %v", p.next, p.now)
+	}
+	if len(out.Frames) > 16 || len(out.Events) > 24 {
+		p.t.Fatalf("%d frames, %d events", len(out.Frames), len(out.Events))
 	}
 	for _, e := range out.Events {
 		p.event(e)
@@ -139,7 +152,11 @@ func (p *player) event(e session.Event) {
 }
 
 func (p *player) frame(etherType uint16, q pppoe.Packet) {
-	p.do(session.Input{Frame: &pppoe.Frame{Dst: host, Src: ac, EtherType: etherType, Payload: q.AppendTo(nil)}})
+	b := q.AppendTo(nil)
+	if p.stretching {
+		stretch(b, etherType == pppoe.EtherTypeDiscovery, p.octet(), p.octet())
+	}
+	p.do(session.Input{Frame: &pppoe.Frame{Dst: host, Src: ac, EtherType: etherType, Payload: b}})
 }
 
 func (p *player) control(protocol ppp.Protocol, c ppp.Packet) {
@@ -239,6 +256,11 @@ func (p *player) step() {
 		p.control(protocol, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1, Data: data})
 	case opReload:
 		p.reload()
+	case opTakeOver:
+		p.reload()
+		p.do(session.Input{Command: session.TakenOver})
+	case opSuperseded:
+		p.do(session.Input{Command: session.Superseded, Cause: cause.PADT})
 	}
 }
 
@@ -267,18 +289,15 @@ func (p *player) foreign() {
 }
 
 func (p *player) reload() {
-	b, err := json.Marshal(p.m.Snapshot())
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	was := snapshot(p.t, p.m.Snapshot())
 	var s session.Snapshot
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := json.Unmarshal([]byte(was), &s); err != nil {
 		p.t.Fatal(err)
 	}
 	p.m = session.New(p.cfg, p.r)
 	p.m.Restore(s)
-	if again, _ := json.Marshal(p.m.Snapshot()); string(again) != string(b) {
-		p.t.Fatalf("restored\n%s\nwas\n%s", again, b)
+	if again := snapshot(p.t, p.m.Snapshot()); again != was {
+		p.t.Fatalf("restored\n%s\nwas\n%s", again, was)
 	}
 }
 
@@ -287,9 +306,11 @@ var login = []byte{
 	opDial, opAnswer, opAnswer, opAsk, 0, opAnswer, opAnswer, opAnswer, opAnswer, opAsk, 3, opAsk, 4,
 }
 
-func FuzzSession(f *testing.F) {
+// conversation adds what a session may go through, in the language of FuzzSession.
+func conversation(f *testing.F) {
+	f.Helper()
 	f.Add(login)
-	for _, op := range []byte{opHangup, opAbandon, opLineLost, opPADT, opReload, opAsk, opDial} {
+	for _, op := range []byte{opHangup, opAbandon, opLineLost, opPADT, opReload, opAsk, opDial, opTakeOver, opSuperseded} {
 		f.Add(append(slices.Clone(login), op, opTime, 200, opLineBack, opTime, 255, opDial, opTime, 255))
 	}
 	for _, name := range recordings { // what a real AC says, in a session of ours with its id
@@ -306,21 +327,39 @@ func FuzzSession(f *testing.F) {
 		})
 		f.Add(b)
 	}
+	f.Add([]byte{opDial, opOffer, 5, 1, 1, 0, 1, 0xff, opReload}) // a service whose name is no UTF-8
 	eap := append([]byte{opControl, 5, 1, 7, 255}, make([]byte, 255)...)
 	f.Add(append(slices.Clone(login), eap...))
+}
+
+func (p *player) play() {
+	for steps := 0; len(p.data) > 0 && steps < 400; steps++ {
+		p.step()
+	}
+	p.do(session.Input{Command: session.Abandon, Cause: cause.Released})
+	if p.m.Phase() != session.Down || p.dialled {
+		p.t.Fatalf("phase %q after Abandon", p.m.Phase())
+	}
+}
+
+func FuzzSession(f *testing.F) {
+	conversation(f)
+	f.Fuzz(func(t *testing.T, data []byte) { newPlayer(t, data).play() })
+}
+
+// FuzzSessionLengths speaks the same language, in which each frame of the AC has
+// a length field that may be wrong.
+func FuzzSessionLengths(f *testing.F) {
+	conversation(f)
+	f.Add([]byte{opDial, opAnswer, 0, 0, opAnswer, 0, 0, opAsk, 0, 0, 0, opAnswer, 1, 1, opAnswer, 0, 0, opAnswer, 0, 0, opAsk, 3, 2, 255, opAsk, 4, 0, 127})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := newPlayer(t, data)
-		for steps := 0; len(p.data) > 0 && steps < 400; steps++ {
-			p.step()
-		}
-		p.do(session.Input{Command: session.Abandon, Cause: cause.Released})
-		if p.m.Phase() != session.Down || p.dialled {
-			t.Fatalf("phase %q after Abandon", p.m.Phase())
-		}
+		p.stretching = true
+		p.play()
 	})
 }
 
-func newPlayer(t *testing.T, data []byte) *player {
+func newPlayer(t testing.TB, data []byte) *player {
 	p := &player{t: t, r: rand.New(rand.NewPCG(1, 2)), now: time.Hour, data: data, up: map[session.Family]bool{}}
 	p.cfg = session.Config{
 		MAC: host, MTU: 1454, Username: "user", Password: "hunter22", Auth: []lcp.Auth{lcp.AuthCHAPMD5, lcp.AuthPAP},
