@@ -1,10 +1,10 @@
 # Thin targets; .ci/run is the truth.
-.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench bench-check bench-kernel bench-sessions bench-go sessions fuzz install clean
+.PHONY: all build generate generated demo lab-demo lab-systemd test unit bench bench-check bench-kernel bench-sessions bench-go sessions fuzz fuzz-long cover mutants conformance install clean
 
 all: build
 
 build:
-	go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim
+	go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim ./cmd/ppptest
 
 # Everything: installs what it needs from Debian, then all tests, the lab's real peers included.
 test:
@@ -12,7 +12,8 @@ test:
 	$(MAKE) generated
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	go test -race -count=1 -timeout 14m ./... # count: lab/e2e and demo build programs that the cache knows nothing of
+	go test -race -count=1 -timeout 14m ./lab/e2e ./... # the longest first; count: it and demo build programs that the cache knows nothing of
+	FUZZTIME=300x FUZZDIR= fuzz/run # each target mutates a little; a minute
 
 # The programs in the kernel, from C: Debian's clang-14 and libbpf-dev (lab/install). What comes out is committed.
 generate:
@@ -38,7 +39,7 @@ lab-demo: build
 
 # As a unit, and beside systemd-networkd and systemd-resolved, in a guest that boots systemd: some minutes. Root.
 lab-systemd:
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pppoectl ./cmd/fletsim ./cmd/ppptest
 	lab/systemd-guest lab/networkd.guest BIN=$(CURDIR)/bin UNIT=$(CURDIR)/configs/pppoectl.service
 	lab/systemd-guest --seconds 590 lab/unit.guest BIN=$(CURDIR)/bin UNIT=$(CURDIR)/configs/pppoectl.service
 
@@ -70,16 +71,42 @@ bench-go:
 sessions:
 	lab/sessions 1000
 
+# Each fuzz target for ten seconds, or FUZZTIME: some minutes. A table at the end tells what came of each.
 fuzz:
-	go test ./fuzz -run '^$$' -list 'Fuzz.*' | grep ^Fuzz | while read f; do \
-	  go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 100x || exit 1; done
+	fuzz/run
+
+# Each for two minutes: more than an hour.
+fuzz-long:
+	FUZZTIME=$${FUZZTIME:-2m} fuzz/run
+
+# Which share of the protocol packages' statements the tests go through: half a minute.
+cover:
+	lab/cover
+
+# What the tests do not notice when the protocol packages are changed in one place: an hour or two of both processors. The mistakes that
+# somebody might make (lab/mutate/hand.txt) come first. Fewer with, say, MUTATE="-packages lcp,auth" or MUTATE="-sample 200 -seed 7".
+mutants:
+	nice -n 19 go run ./lab/mutate -hand
+	nice -n 19 go run ./lab/mutate $(MUTATE)
+
+# Our two ends and two others in the cases of ppptest, and docs/conformance.md from that: three quarters of an hour. Root.
+PEERS = pppoectl fletsim pppd pppoe-server
+RESULTS = conformance-results
+conformance: build
+	lab/install
+	set -e; for peer in $(PEERS); do CAPTURES=docs/captures lab/conformance $$peer $(RESULTS); done
+	set -e; args=; for peer in $(PEERS); do \
+	  args="$$args --name $$peer $$(ls $(RESULTS)/$$peer-*.json | paste -sd, -)"; \
+	done; bin/ppptest report -o docs/conformance.md $$args
 
 install: build
 	install -D -m 0755 bin/pppoectl $(DESTDIR)/usr/bin/pppoectl
 	install -D -m 0755 bin/fletsim $(DESTDIR)/usr/bin/fletsim
+	install -D -m 0755 bin/ppptest $(DESTDIR)/usr/bin/ppptest
 	install -D -m 0644 configs/pppoectl.service $(DESTDIR)/usr/lib/systemd/system/pppoectl.service
 	install -D -m 0644 docs/pppoectl.8 $(DESTDIR)/usr/share/man/man8/pppoectl.8
 	install -D -m 0644 docs/fletsim.8 $(DESTDIR)/usr/share/man/man8/fletsim.8
+	install -D -m 0644 docs/ppptest.8 $(DESTDIR)/usr/share/man/man8/ppptest.8
 	install -D -m 0644 docs/pppoectl.yaml.5 $(DESTDIR)/usr/share/man/man5/pppoectl.yaml.5
 	install -D -m 0644 configs/reference.yaml $(DESTDIR)/usr/share/doc/pppoectl/examples/pppoectl.yaml
 

@@ -49,11 +49,14 @@ var below = map[string]string{
 	"lab/bench":    "dataplane fastpath netspace pppoe rawsocket tun",
 
 	"lab/benchsessions": "control netspace",
+	"lab/mutate":        "",
 
+	"conformance":  "ppp pppoe",
 	"fuzz":         "",
 	"demo":         "concentrator control flets netspace simulator state",
 	"cmd/pppoectl": "capture cause configs control demo history hooks line netconf pppoe state supervisor tun",
 	"cmd/fletsim":  "concentrator flets simulator",
+	"cmd/ppptest":  "capture conformance pppoe rawsocket",
 }
 
 func TestArrowsPointDown(t *testing.T) {
@@ -78,7 +81,7 @@ func TestArrowsPointDown(t *testing.T) {
 // The protocol core is sans I/O: no sockets, goroutines' friends, clock or
 // logger below session.
 func TestProtocolCoreKnowsNoWorld(t *testing.T) {
-	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp dhcpv6 session concentrator flets")
+	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp dhcpv6 session concentrator flets conformance")
 	banned := strings.Fields("net/http os sync context syscall log github.com/sirupsen/logrus github.com/mdlayher/packet golang.org/x/sys/unix")
 	for _, p := range packages(t) {
 		if !slices.Contains(core, strings.TrimPrefix(p.ImportPath, "pppoectl/")) {
@@ -98,7 +101,7 @@ func TestLibrariesStayInTheirRooms(t *testing.T) {
 	home := map[string]string{
 		"github.com/spf13/viper":     "configs",
 		"github.com/google/gopacket": "capture lab/captures",
-		"github.com/spf13/cobra":     "cmd/pppoectl cmd/fletsim",
+		"github.com/spf13/cobra":     "cmd/pppoectl cmd/fletsim cmd/ppptest",
 		"gonum.org/v1/plot":          "lab/benchsessions",
 	}
 	for _, p := range packages(t) {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// metric expects bizf's default route to have a metric, soon.
-func (s *site) metric(want string, patience time.Duration) time.Duration {
+// metric expects bizf's default route to have a metric.
+func (s *site) metric(want string) time.Duration {
 	s.t.Helper()
-	return s.eventually(patience, "the default route has metric "+want, func() error {
+	return s.eventually("the default route has metric "+want, func() error {
 		if route := s.host.IP("route", "show", "default"); !strings.Contains(route, "metric "+want+" ") {
 			return fmt.Errorf("it is %q", route)
 		}
@@ -29,7 +29,7 @@ func TestConfigurationReturnsUnlessItIsConfirmed(t *testing.T) {
 	next := s.path("next.yaml")
 	s.writeFile(next, strings.Replace(old, "    default-route: true\n  bizf6:", "    default-route: true\n    metric: 50\n  bizf6:", 1))
 	d := s.run()
-	s.up(10*time.Second, both...)
+	s.up(both...)
 	id4, id6 := s.uplink("bizf").SessionID, s.uplink("bizf6").SessionID
 	stays := func(when string) {
 		t.Helper()
@@ -48,16 +48,16 @@ func TestConfigurationReturnsUnlessItIsConfirmed(t *testing.T) {
 	if r := s.must(0, "plan", next); r.stdout != "bizf: reconfiguration (metric)\n" {
 		t.Errorf("plan: %q", r.stdout)
 	}
-	s.metric("100", time.Second)
+	s.metric("100")
 
-	r := s.must(0, "apply", next, "--confirm-within", "2s")
+	r := s.must(0, "apply", next, "--confirm-within", "5s")
 	t.Logf("apply: %s%s", r.stdout, r.stderr)
-	s.metric("50", time.Second)
+	s.metric("50")
 	if r := s.must(0, "status"); !strings.Contains(r.stdout, "on trial") {
 		t.Errorf("the status does not tell of the trial: %s", r.stdout)
 	}
 	file(old, "before it is confirmed")
-	took := s.metric("100", 4*time.Second)
+	took := s.metric("100")
 	t.Logf("the old one was back %v after apply", took.Round(10*time.Millisecond))
 	stays("after it has returned")
 	if r := s.must(0, "status"); strings.Contains(r.stdout, "on trial") {
@@ -65,26 +65,26 @@ func TestConfigurationReturnsUnlessItIsConfirmed(t *testing.T) {
 	}
 	s.must(2, "confirm")
 
-	s.must(0, "apply", next, "--confirm-within", "1s")
+	s.must(0, "apply", next, "--confirm-within", "3s")
 	s.must(0, "confirm")
 	file(string(text), "once it is confirmed")
-	time.Sleep(1500 * time.Millisecond) // past the time in which it had to be
-	s.metric("50", time.Second)
+	time.Sleep(3500 * time.Millisecond) // past the time in which it had to be
+	s.metric("50")
 	stays("once it is confirmed")
 
 	// Back, for good; and with a kill in the middle of a trial.
 	back := s.path("back.yaml")
 	s.writeFile(back, old)
 	s.must(0, "apply", back)
-	s.metric("100", time.Second)
+	s.metric("100")
 	file(old, "after a plain apply")
 	s.must(0, "apply", next, "--confirm-within", "1h")
-	s.metric("50", time.Second)
+	s.metric("50")
 	d.end(unix.SIGKILL)
 	file(old, "after a kill")
 	s.run()
-	s.up(15*time.Second, both...)
-	s.metric("100", 5*time.Second)
+	s.up(both...)
+	s.metric("100")
 
 	// One that cuts the line off: it comes back by itself.
 	s.writeFile(next, strings.Replace(old, "user@bizf.", "nobody@bizf.", 1))
@@ -93,8 +93,8 @@ func TestConfigurationReturnsUnlessItIsConfirmed(t *testing.T) {
 	}
 	id6 = s.uplink("bizf6").SessionID
 	s.must(0, "apply", next, "--confirm-within", "3s")
-	s.ping(20*time.Second, behindAC)
-	s.up(5*time.Second, both...)
+	s.ping(behindAC)
+	s.up(both...)
 	if s.uplink("bizf6").SessionID != id6 {
 		t.Error("bizf6, which it does not concern, has another session")
 	}

@@ -24,13 +24,13 @@ func TestBlockOfAddressesOnALAN(t *testing.T) {
 	host.IP("address", "add", "198.51.100.10/29", "dev", "eth0")
 	host.IP("route", "add", "default", "via", "198.51.100.9")
 	r.run("bizf")
-	r.up(10*time.Second, "bizf")
+	r.up("bizf")
 	if u := r.uplink("bizf"); u.IPv4 == nil || u.IPv4.Local != "" {
 		t.Errorf("the session has %+v", u.IPv4)
 	}
 	pings := func(what string, command func(...string) ([]byte, error)) {
 		t.Helper()
-		r.eventually(5*time.Second, what, func() error {
+		r.eventually(what, func() error {
 			if out, err := command(); err != nil {
 				return errors.New(string(out))
 			}
@@ -48,7 +48,7 @@ func TestBlockOfAddressesOnALAN(t *testing.T) {
 	pings("and the router", func(...string) ([]byte, error) {
 		return r.line.Command("ping", "-n", "-c1", "-W1", "-I", behindAC, "198.51.100.9").CombinedOutput()
 	})
-	r.ping(5*time.Second, behindAC)
+	r.ping(behindAC)
 	mac := strings.TrimSpace(r.host.Run("cat", "/sys/class/net/eth1/address"))
 	for _, f := range line.find(began, frame.ip) {
 		if source, family := sourceOf(f.payload); f.src == mac && f.protocol != 0 && family == 4 &&

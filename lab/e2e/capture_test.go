@@ -110,6 +110,13 @@ func newCapture(t *testing.T, n *labnet.Namespace, device string) *capture {
 	return c
 }
 
+// notDialled expects that no session was asked for since then. A PADI alone is a question of a session
+// that is in doubt: whether an AC is there at all.
+func (c *capture) notDialled(since time.Time) {
+	c.t.Helper()
+	c.none("PADR", since, discovery(padr))
+}
+
 // listen opens a packet socket for a device of this thread's namespace.
 func listen(device string) (int, error) {
 	ifi, err := net.InterfaceByName(device)

@@ -74,13 +74,7 @@ func (r *router) whole() string {
 // restoredWhole expects all of it to be as it was.
 func (r *router) restoredWhole(before, after string) {
 	r.t.Helper()
-	var now string
-	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
-		if now = r.whole(); now == before {
-			return
-		}
-	}
-	r.t.Errorf("after %s the system has changed:\n%s", after, changes(before, now))
+	r.eventually("the system is as it was before "+after, sameAs(before, r.whole))
 }
 
 // A daemon that is killed at any moment leaves nothing behind that `clean` does not
@@ -107,8 +101,8 @@ func TestKilledAtAnyMomentAndCleaned(t *testing.T) {
 	}
 	// That all of it had been there.
 	r.run()
-	r.up(15*time.Second, both...)
-	r.address(0, "2001:db8:100::/64", 10*time.Second)
+	r.up(both...)
+	r.address(0, "2001:db8:100::/64")
 	now := r.whole()
 	for _, want := range []string{"pppoectl_bizf6", "pppoectl_bizf", "ip_forward=1", "forwarding=1", "nameserver 2001:db8:ffff::53", "2001:db8:100:1::53/64"} {
 		if !strings.Contains(now, want) {
@@ -126,7 +120,7 @@ func TestWhatOthersTakeAwayComesBack(t *testing.T) {
 	r.fletsimOn(r.line, "br0")
 	r.configure(everything)
 	r.run()
-	r.up(15*time.Second, both...)
+	r.up(both...)
 	r.settled()
 	before := r.whole()
 	for _, args := range []string{
@@ -147,8 +141,8 @@ func TestNeighbourOnTheLineDoesNotGetToTheLAN(t *testing.T) {
 	r.configure(everything)
 	r.settled()
 	r.run()
-	r.up(15*time.Second, both...)
-	host := r.address(0, "2001:db8:100::/64", 10*time.Second).String()
+	r.up(both...)
+	host := r.address(0, "2001:db8:100::/64").String()
 	listener := r.hosts[0].Command("socat", "TCP6-LISTEN:80,fork,reuseaddr", "SYSTEM:echo hello")
 	if err := listener.Start(); err != nil {
 		t.Skip(err)
@@ -159,7 +153,7 @@ func TestNeighbourOnTheLineDoesNotGetToTheLAN(t *testing.T) {
 		out, _ := n.Command("socat", "-u", "-T1", "TCP6:["+host+"]:80,connect-timeout=1", "STDOUT").CombinedOutput()
 		return strings.Contains(string(out), "hello")
 	}
-	r.eventually(5*time.Second, "the host listens", func() error {
+	r.eventually("the host listens", func() error {
 		if !connects(r.host) {
 			return errors.New("no answer")
 		}
@@ -175,8 +169,8 @@ func TestNeighbourOnTheLineDoesNotGetToTheLAN(t *testing.T) {
 		gateway, _, _ = strings.Cut(strings.Fields(line)[3], "/")
 	}
 	neighbour.IP("route", "add", "2001:db8:100::/56", "via", gateway, "dev", "eth0")
-	r.host.IP("route", "add", "2001:db8:ee::/64", "dev", "eth1")                       // so that answers would come back
-	r.eventually(5*time.Second, "the neighbour reaches the LAN at all", func() error { // pings may
+	r.host.IP("route", "add", "2001:db8:ee::/64", "dev", "eth1")        // so that answers would come back
+	r.eventually("the neighbour reaches the LAN at all", func() error { // pings may
 		return neighbour.Command("ping", "-n", "-c1", "-W1", host).Run()
 	})
 	if connects(neighbour) {

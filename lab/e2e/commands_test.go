@@ -20,7 +20,7 @@ func TestExitStatusWithoutAnAC(t *testing.T) {
 	s := newSite(t)
 	s.ownDaemon()
 	r := s.must(20, "up", "bizf", "--wait", "3s")
-	if r.took < 3*time.Second || r.took > 5*time.Second {
+	if r.took < 3*time.Second || r.took > 13*time.Second {
 		t.Errorf("up --wait 3s took %v", r.took)
 	}
 	t.Logf("20: %s", strings.TrimSpace(tail(r.stderr, 2)))
@@ -134,7 +134,7 @@ func TestExitStatusWhenTheACIsFull(t *testing.T) {
 	s.boot(s.script("", "-N 20", "-N 1"))
 	s.run()
 	taken := ""
-	s.eventually(15*time.Second, "one session", func() error {
+	s.eventually("one session", func() error {
 		for _, name := range both {
 			if isUp(s.uplink(name)) {
 				taken = name
@@ -168,7 +168,7 @@ func TestDiscoverAndEvents(t *testing.T) {
 	t.Logf("\n%s", r.stdout)
 
 	s.run()
-	s.up(15*time.Second, both...)
+	s.up(both...)
 	follow := s.host.Command(program, "-c", s.file, "events", "-f", "--json", "bizf")
 	out, err := follow.StdoutPipe()
 	if err != nil {
@@ -194,7 +194,7 @@ func TestDiscoverAndEvents(t *testing.T) {
 	}()
 	times := func(kind string, n int) {
 		t.Helper()
-		s.eventually(5*time.Second, kind, func() error {
+		s.eventually(kind, func() error {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen[kind] < n {
@@ -222,7 +222,7 @@ func TestDiscoverAndEvents(t *testing.T) {
 func TestFollowedEventsEndInPlainWordsWithTheDaemon(t *testing.T) {
 	s := newSite(t)
 	s.run("bizf")
-	s.await("bizf", 3*time.Second, "discovery", func(u control.Uplink) bool { return u.State == control.Discovery })
+	s.await("bizf", "discovery", func(u control.Uplink) bool { return u.State == control.Discovery })
 	follow := s.host.Command(program, "-c", s.file, "events", "-f")
 	out, err := follow.StdoutPipe()
 	if err != nil {
@@ -247,7 +247,7 @@ func TestFollowedEventsEndInPlainWordsWithTheDaemon(t *testing.T) {
 		follow.Wait()
 	}()
 	s.must(20, "up", "bizf", "--wait", "100ms")
-	s.eventually(12*time.Second, "no_offer is told", func() error {
+	s.eventually("no_offer is told", func() error {
 		select {
 		case <-first:
 			return nil
@@ -263,7 +263,7 @@ func TestFollowedEventsEndInPlainWordsWithTheDaemon(t *testing.T) {
 		if strings.Contains(stderr.String(), "EOF") || code != 0 && code != 23 {
 			t.Errorf("events -f when the daemon ends: %d, %q", code, stderr.String())
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("events -f does not end with the daemon")
 	}
 }

@@ -88,8 +88,8 @@ func (f *simulated) end() {
 	f.cmd.Process.Signal(unix.SIGTERM)
 	select {
 	case <-f.done:
-	case <-time.After(3 * time.Second):
-		f.s.t.Fatal("fletsim does not end at once")
+	case <-time.After(patience):
+		f.s.t.Fatal("fletsim does not end")
 	}
 	if c := f.cmd.ProcessState.ExitCode(); c != 0 {
 		f.s.t.Errorf("fletsim: exit status %d", c)
@@ -120,7 +120,7 @@ func (f *simulated) events(kind concentrator.Kind, user string) []concentrator.E
 func (f *simulated) nth(kind concentrator.Kind, user string, n int) concentrator.Event {
 	f.s.t.Helper()
 	var list []concentrator.Event
-	f.s.eventually(20*time.Second, fmt.Sprintf("event %d of kind %s %s", n, kind, user), func() error {
+	f.s.eventually(fmt.Sprintf("event %d of kind %s %s", n, kind, user), func() error {
 		if list = f.events(kind, user); len(list) < n {
 			return fmt.Errorf("there are %v", list)
 		}
@@ -133,7 +133,7 @@ func (f *simulated) nth(kind concentrator.Kind, user string, n int) concentrator
 func (f *simulated) ended(id uint16) string {
 	f.s.t.Helper()
 	var why string
-	f.s.eventually(20*time.Second, fmt.Sprintf("the end of session %d", id), func() error {
+	f.s.eventually(fmt.Sprintf("the end of session %d", id), func() error {
 		for _, e := range f.events(concentrator.SessionEnded, "") {
 			if e.Session == id {
 				why = e.Text
@@ -160,7 +160,7 @@ func (f *simulated) status() flets.Status {
 func (f *simulated) session(user string) flets.SessionStatus {
 	f.s.t.Helper()
 	var list []flets.SessionStatus
-	f.s.eventually(5*time.Second, "one session of "+user, func() error {
+	f.s.eventually("one session of "+user, func() error {
 		st := f.status()
 		list = slices.DeleteFunc(slices.Clone(st.Sessions), func(o flets.SessionStatus) bool { return o.User != user })
 		if len(list) != 1 {
@@ -240,7 +240,7 @@ func (p *peer) must(text string) {
 // says waits for a line of a program of the guest's with text in it.
 func (p *peer) says(name, text string) (line string) {
 	p.s.t.Helper()
-	p.s.eventually(25*time.Second, fmt.Sprintf("%s says %q", name, text), func() error {
+	p.s.eventually(fmt.Sprintf("%s says %q", name, text), func() error {
 		for _, l := range strings.Split(p.log(), "\n") {
 			if said, ok := strings.CutPrefix(l, name+": "); ok && strings.Contains(said, text) {
 				line = said

@@ -35,7 +35,7 @@ func (s *site) captures(file string, args ...string) *capturing {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.cmd.Process.Kill() })
-	s.eventually(5*time.Second, "a capture begins", func() error {
+	s.eventually("a capture begins", func() error {
 		if i, err := os.Stat(c.file); err != nil || i.Size() == 0 {
 			return errors.New("nothing is written")
 		}
@@ -102,12 +102,12 @@ func TestCaptureShowsWhatIsOnTheWire(t *testing.T) {
 	s.concentrator()
 	s.configure(withPath(configuration, "ebpf"))
 	s.run()
-	s.up(20*time.Second, both...)
+	s.up(both...)
 	for _, kind := range []string{"ebpf", "offload", "portable"} {
 		s.configure(withPath(configuration, kind))
 		s.must(0, "reload")
 		for _, name := range both {
-			s.await(name, 5*time.Second, "data path "+kind, dataPathIs(kind, ""))
+			s.await(name, "data path "+kind, dataPathIs(kind, ""))
 		}
 		s.part(kind, func() { captureOn(s, kind) })
 	}
@@ -121,11 +121,11 @@ func captureOn(s *site, kind string) {
 	began := time.Now()
 	traffic := func() uint16 {
 		t.Helper()
-		s.ping(3*time.Second, "-s", "1426", behindAC)
-		s.ping(3*time.Second, inside6)
+		s.ping("-s", "1426", behindAC)
+		s.ping(inside6)
 		// Two servers, for one needs a moment between two streams.
-		s.survived(s.stream("upload", 1, "-c", behindAC), 20*time.Second)
-		s.survived(s.stream("download", 1, "-c", behindAC, "-R", "-p", "5202"), 20*time.Second)
+		s.survived(s.stream("upload", 1, "-c", behindAC))
+		s.survived(s.stream("download", 1, "-c", behindAC, "-R", "-p", "5202"))
 		return s.uplink("bizf").SessionID
 	}
 	first := traffic()
@@ -208,7 +208,7 @@ func TestCaptureEndsAsItIsTold(t *testing.T) {
 	}
 	f := s.fletsimOn(s.line, "br0")
 	s.run()
-	s.up(10*time.Second, both...)
+	s.up(both...)
 	oneLine := func(r result, code int, says string) {
 		t.Helper()
 		if r.code != code || !strings.Contains(r.stderr, says) || strings.Count(strings.TrimPrefix(r.stderr, "capturing bizf on eth1; Ctrl-C ends it\n"), "\n") != 1 {
@@ -244,12 +244,12 @@ func TestCaptureEndsAsItIsTold(t *testing.T) {
 	}
 
 	// The daemon may be restarted meanwhile, and a reader have enough.
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	c := s.captures("restart.pcapng", "--secrets")
 	s.must(0, "stop")
 	s.run("bizf")
-	s.up(10*time.Second, "bizf")
-	s.await("bizf", 3*time.Second, "a session", func(u control.Uplink) bool { return u.SessionID != 0 })
+	s.up("bizf")
+	s.await("bizf", "a session", func(u control.Uplink) bool { return u.SessionID != 0 })
 	time.Sleep(200 * time.Millisecond)
 	c.cmd.Process.Signal(unix.SIGTERM)
 	if err := c.cmd.Wait(); err != nil {
@@ -272,24 +272,18 @@ func TestCaptureCutsWhatTheKernelHasJoined(t *testing.T) {
 	s := newSite(t)
 	s.fletsimOn(s.line, "br0")
 	s.run("bizf")
-	s.up(10*time.Second, "bizf")
-	s.await("bizf", time.Second, "in the kernel", dataPathIs("ebpf", ""))
+	s.up("bizf")
+	s.await("bizf", "in the kernel", dataPathIs("ebpf", ""))
 	server := s.line.Command("iperf3", "-s")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
 	s.host.Run("sh", "-c", "echo 1 > /sys/class/net/eth1/threaded") // lets frames gather, so that GRO has something to join
-	s.eventually(5*time.Second, "the server listens", func() error {
-		if s.line.Run("ss", "-Hltn", "sport", "5201") == "" {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 	wire := newCapture(t, s.line, "l1")
 	c := s.captures("joined.pcapng", "--data")
-	if r := s.exec("iperf3", "-c", behindAC, "-R", "-n", "3M"); r.code != 0 {
-		t.Fatalf("%s%s", r.stdout, r.stderr)
+	if _, err := s.iperf("-c", behindAC, "-R", "-n", "3M"); err != nil {
+		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
 	got := c.end()

@@ -116,7 +116,7 @@ func TestStateDirectoryThatIsReadOnly(t *testing.T) {
 
 	k.remount("rw")
 	d := k.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	d.end(unix.SIGKILL)
 	k.remount("ro")
@@ -130,7 +130,7 @@ func TestStateDirectoryThatIsReadOnly(t *testing.T) {
 	k.remount("rw")
 	d = k.run("bizf")
 	s.resumes(was)
-	wire.none("PADI", killed, discovery(padi))
+	wire.notDialled(killed)
 	wire.none("PADT", killed, discovery(padt))
 	s.must(0, "stop")
 	d.wait()
@@ -145,15 +145,15 @@ func TestDiskThatFillsUpWhileTheDaemonRuns(t *testing.T) {
 	f := s.fletsimOn(s.line, "br0")
 	before := s.settled()
 	d := k.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	k.fill()
 	full := time.Now()
 	f.do("renegotiate " + login4)
 	f.nth(concentrator.LoggedIn, login4, 2)
-	s.up(5*time.Second, "bizf")
-	s.ping(3*time.Second, behindAC)
-	s.eventually(2*time.Second, "that is told", func() error {
+	s.up("bizf")
+	s.ping(behindAC)
+	s.eventually("that is told", func() error {
 		if len(s.said("could not be written down")) == 0 {
 			return errors.New("it is not")
 		}
@@ -175,7 +175,7 @@ func TestDiskThatFillsUpWhileTheDaemonRuns(t *testing.T) {
 	}
 	k.room()
 	f.do("renegotiate " + login4)
-	s.eventually(5*time.Second, "the session is on disk, and up there", func() error {
+	s.eventually("the session is on disk, and up there", func() error {
 		var file struct{ Body state.Session }
 		now, err := os.ReadFile(k.path("sessions/bizf.json"))
 		if err == nil {
@@ -203,12 +203,12 @@ func TestSessionThatBeginsOnAFullDisk(t *testing.T) {
 	f := s.fletsimOn(s.line, "br0")
 	before := s.settled()
 	d := k.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	k.fill()
 	f.do("padt " + login4)
 	f.nth("session", "", 2)
-	s.up(5*time.Second, "bizf")
-	s.ping(3*time.Second, behindAC)
+	s.up("bizf")
+	s.ping(behindAC)
 	lines := s.said("could not be written down")
 	if len(lines) == 0 {
 		t.Fatal("nobody is told")
@@ -230,11 +230,11 @@ func TestSessionOutlivesTheDaemonOnAFullDisk(t *testing.T) {
 	k := s.disk("2m")
 	f := s.fletsimOn(s.line, "br0")
 	d := k.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	k.fill()
 	f.do("padt " + login4)
 	f.nth("session", "", 2)
-	s.up(5*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	d.end(unix.SIGKILL)
 	d = k.run("bizf")
@@ -261,15 +261,15 @@ func TestDiskThatIsFullBeforeTheDaemonStarts(t *testing.T) {
 
 	k.room()
 	d := k.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	d.end(unix.SIGKILL)
 	killed := time.Now()
 	k.fill()
 	d = k.run("bizf")
 	s.resumes(was)
-	s.ping(3*time.Second, behindAC)
-	wire.none("PADI", killed, discovery(padi))
+	s.ping(behindAC)
+	wire.notDialled(killed)
 	wire.none("PADT", killed, discovery(padt))
 	s.must(0, "stop")
 	d.wait()

@@ -43,7 +43,7 @@ func TestFaultsOnARealCable(t *testing.T) {
 			s := newSite(t)
 			f := s.fletsimOn(s.line, "br0", "failures: 3", "failures: 60")
 			s.run("bizf")
-			s.up(10*time.Second, "bizf")
+			s.up("bizf")
 			before, sessions := s.uplink("bizf"), len(f.events("session", ""))
 			gap := s.outage(c.watch, func() {
 				for _, command := range c.fault {
@@ -92,7 +92,7 @@ func (s *site) outage(watch time.Duration, do func()) time.Duration {
 		s.t.Fatal(err)
 	}
 	defer c.Close()
-	s.ping(5*time.Second, behindAC)
+	s.ping(behindAC)
 	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: 7, Data: []byte("outage")}}
 	b, err := m.Marshal(nil)
 	if err != nil {

@@ -106,7 +106,7 @@ func servesIPv6(f *simulated, c *peer, name string) {
 	t.Logf("dhcp6c: %s", c.says(client, "nameserver[0] 2001:db8:ffff::53"))
 	c.must(ping(own))
 	c.must("lan=$(ip -6 -o addr show dev lan0 scope global | awk '/::99/ {next} {print $4}'); echo LAN $lan; " + ping("${lan%/*}"))
-	f.s.ping(5*time.Second, own) // from behind
+	f.s.ping(own) // from behind
 	o := f.session(login6)
 	if fmt.Sprint(o.Routes) != "[2001:db8:100::/56]" {
 		t.Errorf("status: %+v", o)
@@ -128,12 +128,12 @@ func endsCleanly(f *simulated, c *peer, wire *capture, names ...string) {
 		why := f.ended(o.ID)
 		took := time.Since(begin)
 		t.Logf("session %d of %s ended %v after SIGTERM: %s", o.ID, o.User, took.Round(time.Millisecond), why)
-		if took > 2*time.Second {
+		if took > 5*time.Second { // pppd asks twice, 3 s apart
 			t.Error("that is not at once")
 		}
 		t.Logf("pppd: %s", c.says(names[0], "exit 5")) // as asked by the user
 		ours := func(f frame) bool { return f.src == o.Host.String() && f.session == o.ID }
-		f.s.eventually(2*time.Second, "a Terminate-Request on the wire", func() error { // it is captured beside
+		f.s.eventually("a Terminate-Request on the wire", func() error { // it is captured beside
 			if len(wire.find(begin, func(f frame) bool { return ours(f) && f.control(protocolLCP, terminateRequest) })) == 0 {
 				return errors.New("there is none")
 			}
@@ -210,7 +210,7 @@ func TestFletsimTurnsPPPDAway(t *testing.T) {
 		live := up("sixth")
 		ping()
 		s.t.Logf("the stale session has ended: %s", f.ended(stale.ID))
-		s.eventually(2*time.Second, "a PADT for the stale session", func() error {
+		s.eventually("a PADT for the stale session", func() error {
 			if got := wire.find(at, func(f frame) bool { return f.is(padt) && f.session == stale.ID }); len(got) != 1 {
 				return fmt.Errorf("there are %v", got)
 			}

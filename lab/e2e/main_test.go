@@ -9,19 +9,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
 	"pppoectl/labnet"
 )
 
-// program is pppoectl, lineProgram fletsim, both built for these tests.
-var program, lineProgram string
+// program is pppoectl, lineProgram fletsim, questions ppptest, all built for these tests.
+var program, lineProgram, questions string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue && runtime.NumCPU() < atOnce {
+		p.Value.Set(strconv.Itoa(atOnce))
+	}
 	os.Exit(buildAndRun(m))
 }
+
+// atOnce is how many tests run at the same time, unless somebody says how many: they wait for guests and
+// for timers of RFCs more than they compute.
+const atOnce = 4
 
 func buildAndRun(m *testing.M) int {
 	if testing.Short() || os.Geteuid() != 0 { // all tests skip
@@ -38,8 +47,8 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each command would end a second later
-	program, lineProgram = filepath.Join(dir, "pppoectl"), filepath.Join(dir, "fletsim")
-	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", dir, "pppoectl/cmd/pppoectl", "pppoectl/cmd/fletsim")...)
+	program, lineProgram, questions = filepath.Join(dir, "pppoectl"), filepath.Join(dir, "fletsim"), filepath.Join(dir, "ppptest")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", dir, "pppoectl/cmd/pppoectl", "pppoectl/cmd/fletsim", "pppoectl/cmd/ppptest")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", build.Args, err, out)
 		return 1

@@ -67,7 +67,7 @@ func TestClientsThatHang(t *testing.T) {
 	s.fletsimOn(s.line, "br0")
 	s.longHistory()
 	d := s.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	before := d.descriptors()
 	began := time.Now()
 	var ended sync.WaitGroup
@@ -75,23 +75,23 @@ func TestClientsThatHang(t *testing.T) {
 	for _, c := range []struct {
 		what, text string
 		times      int
-		patience   time.Duration // in which their connections end
+		atMost     time.Duration // their connections last
 	}{
-		{"nothing", "", 25, 12 * time.Second},
-		{"half a header", "GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Ha", 25, 12 * time.Second},
-		{"half a body", "POST /v1/plan HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nuplinks:", 25, 33 * time.Second},
+		{"nothing", "", 25, 20 * time.Second},
+		{"half a header", "GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Ha", 25, 20 * time.Second},
+		{"half a body", "POST /v1/plan HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nuplinks:", 25, 43 * time.Second},
 	} {
 		for _, conn := range s.hang(c.times, c.text) {
 			ended.Go(func() {
 				io.Copy(io.Discard, conn) // until the daemon ends it
-				if took := time.Since(began); took > c.patience {
+				if took := time.Since(began); took > c.atMost {
 					t.Errorf("%s: the connection lasted %v", c.what, took)
 				}
 			})
 		}
 	}
 	s.hang(25, "GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
-	s.eventually(5*time.Second, "all are connected", func() error {
+	s.eventually("all are connected", func() error {
 		if n := d.descriptors() - before; n < 100 {
 			return fmt.Errorf("%d are", n)
 		}
@@ -100,14 +100,16 @@ func TestClientsThatHang(t *testing.T) {
 	for _, args := range [][]string{{"status"}, {"down", "bizf"}, {"up", "bizf"}, {"events"}, {"status", "bizf"}} {
 		r := s.must(0, args...)
 		t.Logf("%s: %v", strings.Join(args, " "), r.took.Round(time.Millisecond))
-		if r.took > 3*time.Second {
+		// By then the first are gone by themselves. Histories are read one at a time: `events` comes after 25 others, of which
+		// each would take 10 s if it were waited for.
+		if r.took > 8*time.Second && args[0] != "events" {
 			t.Errorf("%s took %v", strings.Join(args, " "), r.took)
 		}
 	}
-	s.ping(3*time.Second, behindAC)
-	fewer := func(than int, patience time.Duration) {
+	s.ping(behindAC)
+	fewer := func(than int) {
 		t.Helper()
-		s.eventually(patience, "descriptors are given back", func() error {
+		s.eventually("descriptors are given back", func() error {
 			if n := d.descriptors(); n > than {
 				return fmt.Errorf("there are %d, %d before", n, before)
 			}
@@ -115,8 +117,8 @@ func TestClientsThatHang(t *testing.T) {
 		})
 		t.Logf("%v after they came: %d descriptors, %d before", time.Since(began).Round(100*time.Millisecond), d.descriptors(), before)
 	}
-	fewer(before+25+1, 15*time.Second) // those with half a body, and one of ours
-	fewer(before+1, 25*time.Second)
+	fewer(before + 25 + 1) // those with half a body, and one of ours
+	fewer(before + 1)
 	s.must(0, "status")
 	s.must(0, "stop")
 	d.wait()
@@ -128,7 +130,7 @@ func TestClientsThatTakeAllDescriptors(t *testing.T) {
 	s.configure(alone)
 	f := s.fletsimOn(s.line, "br0", "{interval: 10s, failures: 3}", "{interval: 1s, failures: 3}")
 	d := s.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	limit := uint64(d.descriptors() + 40)
 	if err := unix.Prlimit(d.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
@@ -136,14 +138,14 @@ func TestClientsThatTakeAllDescriptors(t *testing.T) {
 	}
 	began := time.Now()
 	s.hang(60, "")
-	s.eventually(5*time.Second, "no descriptor is left", func() error {
+	s.eventually("no descriptor is left", func() error {
 		if n := d.descriptors(); n < int(limit) {
 			return fmt.Errorf("%d of %d are in use", n, limit)
 		}
 		return nil
 	})
 	for time.Since(began) < 8*time.Second {
-		s.ping(time.Second, behindAC)
+		s.ping(behindAC)
 		time.Sleep(500 * time.Millisecond)
 	}
 	if o := f.session(login4); o.ID != was.ID {
@@ -191,7 +193,7 @@ func TestTenOrdersAtOnce(t *testing.T) {
 	f := s.fletsimOn(s.line, "br0")
 	before := s.settled()
 	d := s.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	orders := []string{"up", "down", "restart", "up", "restart", "down", "up", "restart", "down", "up"}
 	mix := rand.New(rand.NewPCG(1, 2))
 	most := f.most()
@@ -222,7 +224,7 @@ func TestTenOrdersAtOnce(t *testing.T) {
 		if o := f.session(login4); o.ID != s.uplink("bizf").SessionID {
 			t.Errorf("session %d at the AC, ours is %d", o.ID, s.uplink("bizf").SessionID)
 		}
-		s.ping(3*time.Second, behindAC)
+		s.ping(behindAC)
 	}
 	if n := most(); n != 1 {
 		t.Errorf("%d sessions at the AC at once", n)
@@ -276,16 +278,16 @@ func TestTwoDaemonsOnOneLine(t *testing.T) {
 	wire := newCapture(t, s.line, "l1")
 	began := time.Now()
 	d4, d6 := first.run(), second.run()
-	first.up(10*time.Second, "bizf")
-	second.up(10*time.Second, "bizf6")
-	s.ping(5*time.Second, behindAC)
-	s.ping(5*time.Second, inside6)
+	first.up("bizf")
+	second.up("bizf6")
+	s.ping(behindAC)
+	s.ping(inside6)
 	was4, was6 := f.session(login4), f.session(login6)
 
 	pings, longest := 0, time.Duration(0)
 	for until := time.Now().Add(neighbours()); time.Now().Before(until); pings++ {
 		for _, address := range []string{behindAC, inside6} {
-			longest = max(longest, s.ping(3*time.Second, address))
+			longest = max(longest, s.ping(address))
 		}
 		first.stays("bizf", was4)
 		second.stays("bizf6", was6)
@@ -311,13 +313,13 @@ func TestTwoDaemonsOnOneLine(t *testing.T) {
 
 	killed := time.Now()
 	d4.end(unix.SIGKILL)
-	s.ping(3*time.Second, inside6)
+	s.ping(inside6)
 	d4 = first.run()
 	first.resumes(was4)
 	t.Logf("resumed %v after kill -9", time.Since(killed).Round(time.Millisecond))
 	first.stays("bizf", was4)
 	second.stays("bizf6", was6)
-	wire.none("PADI", killed, discovery(padi))
+	wire.notDialled(killed)
 	wire.none("PADT", killed, discovery(padt))
 
 	stopped := time.Now()

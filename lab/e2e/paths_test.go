@@ -18,7 +18,7 @@ func TestDataPathIsChangedUnderConnections(t *testing.T) {
 	}
 	r.configure(with("auto"))
 	r.run()
-	r.up(20*time.Second, both...)
+	r.up(both...)
 	if p := r.uplink("bizf").DataPath; p == nil || p.Kind != "ebpf" || p.Note != "" {
 		t.Errorf("auto is %+v", p)
 	}
@@ -34,11 +34,11 @@ func TestDataPathIsChangedUnderConnections(t *testing.T) {
 		r.must(0, "reload")
 		want := strings.Replace(path, "auto", "ebpf", 1)
 		for _, name := range both {
-			r.await(name, 5*time.Second, "data path "+want, func(u control.Uplink) bool { return u.DataPath != nil && u.DataPath.Kind == want })
+			r.await(name, "data path "+want, func(u control.Uplink) bool { return u.DataPath != nil && u.DataPath.Kind == want })
 		}
 	}
 	for _, x := range streams {
-		r.survived(x, (seconds+20)*time.Second)
+		r.survived(x)
 	}
 	for name, id := range was {
 		if now := r.uplink(name).SessionID; now != id {

@@ -51,11 +51,11 @@ func newRouter(t *testing.T) *router {
 
 // address waits until a LAN's host has a preferred global address in a prefix,
 // and returns it.
-func (r *router) address(lan int, prefix string, patience time.Duration) netip.Addr {
+func (r *router) address(lan int, prefix string) netip.Addr {
 	r.t.Helper()
 	var found netip.Addr
 	within := netip.MustParsePrefix(prefix)
-	r.eventually(patience, fmt.Sprintf("the host in lan%d has an address in %s", lan, prefix), func() error {
+	r.eventually(fmt.Sprintf("the host in lan%d has an address in %s", lan, prefix), func() error {
 		list := r.addresses(lan)
 		for a, deprecated := range list {
 			if within.Contains(a) && !deprecated {
@@ -82,9 +82,9 @@ func (r *router) addresses(lan int) map[netip.Addr]bool {
 }
 
 // ping6 pings from a LAN's host until an answer comes.
-func (r *router) ping6(lan int, to string, patience time.Duration) time.Duration {
+func (r *router) ping6(lan int, to string) time.Duration {
 	r.t.Helper()
-	return r.eventually(patience, fmt.Sprintf("ping %s from lan%d", to, lan), func() error {
+	return r.eventually(fmt.Sprintf("ping %s from lan%d", to, lan), func() error {
 		out, err := r.hosts[lan].Command("ping", "-n", "-c1", "-W1", to).CombinedOutput()
 		if err != nil {
 			return errors.New(string(out))
@@ -111,17 +111,17 @@ func TestLANHasIPv6(t *testing.T) {
 	if len(u.IPv6.DNS) != 1 || u.IPv6.DNS[0] != "2001:db8:ffff::53" {
 		t.Errorf("DNS %v", u.IPv6.DNS)
 	}
-	took := r.ping(2*time.Second, inside6) // this AC looks each 0.2 s what to route
+	took := r.ping(inside6) // this AC looks each 0.2 s what to route
 	t.Logf("the router itself: first answer after %v", took.Round(time.Millisecond))
 	hosts := [2]netip.Addr{}
 	for i, prefix := range []string{"2001:db8:100::/64", "2001:db8:100:1::/64"} {
-		hosts[i] = r.address(i, prefix, 10*time.Second)
-		took := r.ping6(i, inside6, 5*time.Second)
+		hosts[i] = r.address(i, prefix)
+		took := r.ping6(i, inside6)
 		t.Logf("lan%d: %v, first answer after %v; %s", i, hosts[i], took.Round(time.Millisecond), r.hosts[i].IP("-6", "route", "show", "default"))
 	}
 	// From one LAN to the other, though the source address has a rule.
-	r.ping6(0, hosts[1].String(), 2*time.Second)
-	r.ping6(1, hosts[0].String(), 2*time.Second)
+	r.ping6(0, hosts[1].String())
+	r.ping6(1, hosts[0].String())
 	if out, err := r.hosts[0].Command("ping", "-n", "-c1", "-W1", "2001:db8:100:77::1").CombinedOutput(); err == nil || !strings.Contains(string(out), "unreachable") {
 		t.Errorf("a part of the prefix that no LAN has: %v %s", err, out)
 	}
@@ -130,7 +130,7 @@ func TestLANHasIPv6(t *testing.T) {
 	}
 	checkMSS6(t, r)
 	r.must(0, "down", "bizf6")
-	r.eventually(5*time.Second, "the host's default route is gone", func() error {
+	r.eventually("the host's default route is gone", func() error {
 		if route := r.hosts[0].IP("-6", "route", "show", "default"); strings.Contains(route, "default") {
 			return errors.New(route)
 		}
@@ -157,8 +157,8 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 	r := newRouter(t)
 	ac := r.concentrator()
 	r.run("bizf6")
-	r.up(20*time.Second, "bizf6")
-	host := r.address(0, "2001:db8:100::/64", 10*time.Second)
+	r.up("bizf6")
+	host := r.address(0, "2001:db8:100::/64")
 	rounds := 2
 	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil {
 		rounds = n // as often as somebody wants to see it
@@ -168,26 +168,26 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 		ac.kill()
 		ac = r.concentrator()
 		ready := time.Now()
-		r.await("bizf6", 100*time.Second, "back by itself", func(u control.Uplink) bool {
+		r.awaitWithin(100*time.Second, "bizf6", "back by itself", func(u control.Uplink) bool {
 			if _, ok := r.addresses(0)[host]; !ok {
 				t.Fatalf("round %d: the host has lost %v", i, host)
 			}
 			return u.State == control.Up && u.LastDrop != nil && u.LastDrop.At.After(killed)
 		})
 		took := time.Since(ready)
-		r.ping6(0, inside6, 10*time.Second)
+		r.ping6(0, inside6)
 		t.Logf("round %d: up %v after the AC was ready", i, took.Round(10*time.Millisecond))
 	}
 	// Another prefix: the old one is deprecated on the LAN within seconds.
 	ac.kill()
 	b := r.script("", "2001:db8:100::", "2001:db8:200::")
 	r.boot(b)
-	r.await("bizf6", 100*time.Second, "up with another prefix", func(u control.Uplink) bool {
+	r.awaitWithin(100*time.Second, "bizf6", "up with another prefix", func(u control.Uplink) bool {
 		return u.State == control.Up && u.IPv6 != nil && len(u.IPv6.Prefixes) > 0 && u.IPv6.Prefixes[0].Prefix == "2001:db8:200::/56"
 	})
 	begin := time.Now()
-	r.address(0, "2001:db8:200::/64", 10*time.Second)
-	r.eventually(10*time.Second, "the old prefix is deprecated", func() error {
+	r.address(0, "2001:db8:200::/64")
+	r.eventually("the old prefix is deprecated", func() error {
 		list := r.addresses(0)
 		if deprecated, there := list[host]; there && !deprecated {
 			return fmt.Errorf("the host has %v", list)
@@ -195,7 +195,7 @@ func TestPrefixIsBackAfterEachDeathOfTheAC(t *testing.T) {
 		return nil
 	})
 	t.Logf("the old prefix was deprecated %v after the uplink was up", time.Since(begin).Round(10*time.Millisecond))
-	r.ping6(0, inside6, 10*time.Second)
+	r.ping6(0, inside6)
 	r.must(0, "stop")
 }
 
@@ -205,11 +205,11 @@ func TestLANKeepsItsAddressesOverAKilledDaemon(t *testing.T) {
 	before := r.settled()
 	r.concentrator()
 	d := r.run("bizf6")
-	r.up(20*time.Second, "bizf6")
-	host := r.address(0, "2001:db8:100::/64", 10*time.Second)
+	r.up("bizf6")
+	host := r.address(0, "2001:db8:100::/64")
 	d.end(unix.SIGKILL)
 	r.run("bizf6")
-	r.await("bizf6", 20*time.Second, "up", func(u control.Uplink) bool {
+	r.await("bizf6", "up", func(u control.Uplink) bool {
 		if !strings.Contains(r.host.IP("-6", "address", "show", "dev", "lan0"), "2001:db8:100::1/64") {
 			t.Fatal("the router has lost its address")
 		}
@@ -218,7 +218,7 @@ func TestLANKeepsItsAddressesOverAKilledDaemon(t *testing.T) {
 	if deprecated, there := r.addresses(0)[host]; !there || deprecated {
 		t.Errorf("the host has %v", r.addresses(0))
 	}
-	r.ping6(0, inside6, 10*time.Second)
+	r.ping6(0, inside6)
 	r.must(0, "stop")
 	r.restored(before, "kill and stop")
 }

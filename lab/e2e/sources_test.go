@@ -47,7 +47,7 @@ func TestEachAnswerLeavesByItsOwnUplink(t *testing.T) {
 	r.settled()
 	before := r.whole()
 	r.run()
-	r.up(10*time.Second, "one", "two")
+	r.up("one", "two")
 	one, two := r.uplink("one"), r.uplink("two")
 	prefixes := map[uint16]netip.Prefix{}
 	addresses := map[uint16]netip.Addr{}
@@ -55,12 +55,12 @@ func TestEachAnswerLeavesByItsOwnUplink(t *testing.T) {
 	for _, u := range []control.Uplink{one, two} {
 		p := netip.MustParsePrefix(u.IPv6.Prefixes[0].Prefix)
 		prefixes[u.SessionID], addresses[u.SessionID] = p, netip.MustParseAddr(u.IPv4.Local)
-		ping = append(ping, u.IPv4.Local, r.address(0, p.String(), 10*time.Second).String(), r.own(u))
+		ping = append(ping, u.IPv4.Local, r.address(0, p.String()).String(), r.own(u))
 	}
 	wire := newCapture(t, r.line, "l1")
 	began := time.Now()
 	for _, a := range ping {
-		took := r.eventually(5*time.Second, "an answer from "+a, func() error {
+		took := r.eventually("an answer from "+a, func() error {
 			out, err := r.line.Command("ping", "-n", "-c1", "-W1", a).CombinedOutput()
 			if err != nil {
 				return errors.New(string(out))
@@ -70,9 +70,9 @@ func TestEachAnswerLeavesByItsOwnUplink(t *testing.T) {
 		t.Logf("%s answers after %v", a, took.Round(time.Millisecond))
 	}
 	// What the host and the router begin themselves leaves by the right one, too.
-	r.ping6(0, inside6, 5*time.Second)
-	r.ping(5*time.Second, behindAC)
-	r.ping(5*time.Second, inside6)
+	r.ping6(0, inside6)
+	r.ping(behindAC)
+	r.ping(inside6)
 
 	mac := strings.TrimSpace(r.host.Run("cat", "/sys/class/net/eth1/address"))
 	seen := map[string]int{}
@@ -129,8 +129,8 @@ func TestAdvertisementsOfTheLineAreHeard(t *testing.T) {
 			s.fletsimOn(s.line, "br0", "    # advertise: 30m ", "    advertise: "+lifetime+" #")
 			s.configure(configuration + "    prefix: {request: true}\n")
 			s.run("bizf6")
-			s.up(10*time.Second, "bizf6")
-			s.eventually(3*time.Second, "the default route", func() error {
+			s.up("bizf6")
+			s.eventually("the default route", func() error {
 				if route := s.host.IP("-6", "route", "show", "default"); !strings.Contains(route, metric) {
 					return errors.New(route)
 				}

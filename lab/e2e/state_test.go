@@ -87,7 +87,7 @@ func (s *site) refuses(r result, words ...string) {
 // resumes waits until bizf's session has been taken over.
 func (s *site) resumes(was flets.SessionStatus) {
 	s.t.Helper()
-	s.await("bizf", 5*time.Second, "resumed", func(u control.Uplink) bool { return isUp(u) && u.Resumed == 1 && u.SessionID == was.ID })
+	s.await("bizf", "resumed", func(u control.Uplink) bool { return isUp(u) && u.Resumed == 1 && u.SessionID == was.ID })
 }
 
 // A session file that cannot be read costs a login, and no more: the reason is told once, and
@@ -100,13 +100,13 @@ func TestDamagedSessionFileIsToldAndDialledAnew(t *testing.T) {
 			f := s.fletsimOn(s.line, "br0", "busy: refuse", "busy: replace")
 			before := s.settled()
 			d := s.run("bizf")
-			s.up(10*time.Second, "bizf")
+			s.up("bizf")
 			was := s.uplink("bizf").SessionID
 			d.end(unix.SIGKILL)
 			s.damage("sessions/bizf.json", change)
 			killed := time.Now()
 			d = s.run("bizf")
-			s.up(10*time.Second, "bizf")
+			s.up("bizf")
 			t.Logf("up %v after the start", time.Since(killed).Round(time.Millisecond))
 			s.saidOnce("sessions/bizf.json")
 			if e, ok := s.event("bizf", "state", killed); !ok || !strings.Contains(e.Message, "damaged") {
@@ -115,7 +115,7 @@ func TestDamagedSessionFileIsToldAndDialledAnew(t *testing.T) {
 			if o := f.session(login4); o.ID == was || o.ID != s.uplink("bizf").SessionID {
 				t.Errorf("session %d at the AC, ours is %d, was %d", o.ID, s.uplink("bizf").SessionID, was)
 			}
-			s.ping(3*time.Second, behindAC)
+			s.ping(behindAC)
 			s.must(0, "stop")
 			d.wait()
 			s.restored(before, "stop")
@@ -138,8 +138,8 @@ func TestEachDamagedFileIsTold(t *testing.T) {
 			r.settled()
 			before := r.whole()
 			d := r.run()
-			r.up(15*time.Second, both...)
-			r.address(0, "2001:db8:100::/64", 10*time.Second) // by then all is written down
+			r.up(both...)
+			r.address(0, "2001:db8:100::/64") // by then all is written down
 			d.end(unix.SIGKILL)
 			files := []string{
 				"lan.json", "leases/bizf6.json", "run.json",
@@ -149,7 +149,7 @@ func TestEachDamagedFileIsTold(t *testing.T) {
 				r.damage(f, change)
 			}
 			d = r.run()
-			r.up(15*time.Second, both...)
+			r.up(both...)
 			for _, f := range files {
 				r.saidOnce(f)
 			}
@@ -171,7 +171,7 @@ func TestDamagedSessionFileAtAnACThatRefuses(t *testing.T) {
 	s.configure(alone)
 	f := s.fletsimOn(s.line, "br0", "{interval: 10s, failures: 3}", "{interval: 2s, failures: 3}")
 	d := s.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	d.end(unix.SIGKILL)
 	s.damage("sessions/bizf.json", damages["empty"])
 	begin := time.Now()
@@ -179,7 +179,7 @@ func TestDamagedSessionFileAtAnACThatRefuses(t *testing.T) {
 	r := s.pppoectl("up", "bizf", "--wait", "5s")
 	t.Logf("up: %d: %s", r.code, strings.TrimSpace(r.stderr))
 	f.nth(concentrator.TurnedAway, login4, 1)
-	s.up(90*time.Second, "bizf")
+	s.awaitWithin(90*time.Second, "bizf", "up", isUp)
 	t.Logf("up %v after the start, %d times turned away", time.Since(begin).Round(time.Millisecond), len(f.events(concentrator.TurnedAway, login4)))
 	s.must(0, "stop")
 }
@@ -212,13 +212,13 @@ func (s *site) files() map[string]string {
 // deserted returns the system's state once the kernel knows that bizf's daemon is no more.
 func (s *site) deserted() string {
 	s.t.Helper()
-	s.eventually(2*time.Second, "bizf has no carrier", func() error {
+	s.eventually("bizf has no carrier", func() error {
 		if link := s.host.IP("link", "show", "bizf"); !strings.Contains(link, "NO-CARRIER") {
 			return errors.New(link)
 		}
 		return nil
 	})
-	return s.system()
+	return s.settled()
 }
 
 // What a newer version has written is not understood, so nothing is touched: neither the
@@ -229,7 +229,7 @@ func TestFileOfAFutureVersionIsLeftAlone(t *testing.T) {
 	f := s.fletsimOn(s.line, "br0")
 	wire := newCapture(t, s.line, "l1")
 	d := s.run("bizf")
-	s.up(10*time.Second, "bizf")
+	s.up("bizf")
 	was := f.session(login4)
 	d.end(unix.SIGKILL)
 	killed := time.Now()
@@ -253,7 +253,7 @@ func TestFileOfAFutureVersionIsLeftAlone(t *testing.T) {
 	if o := f.session(login4); o.ID != was.ID {
 		t.Errorf("session %d at the AC, was %d", o.ID, was.ID)
 	}
-	wire.none("PADI", killed, discovery(padi))
+	wire.notDialled(killed)
 	wire.none("PADT", killed, discovery(padt))
 	s.writeFile(s.path("state/sessions/bizf.json"), string(present)) // the newer version's own start
 	s.run("bizf")
@@ -272,13 +272,13 @@ func TestDamagedJournal(t *testing.T) {
 			f := s.fletsimOn(s.line, "br0")
 			before := s.settled()
 			d := s.run("bizf")
-			s.up(10*time.Second, "bizf")
+			s.up("bizf")
 			was := f.session(login4)
 			d.end(unix.SIGKILL)
 			s.damage("journal", change)
 			d = s.run("bizf")
 			s.resumes(was)
-			s.ping(3*time.Second, behindAC)
+			s.ping(behindAC)
 			if name != "truncated" { // as a crash leaves it: the last line was never made
 				s.saidOnce("journal.damaged")
 			}
