@@ -3,7 +3,12 @@ package pppoectl_test
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -78,10 +83,13 @@ func TestArrowsPointDown(t *testing.T) {
 	}
 }
 
+// core is the protocol core.
+const core = "timer pppoe ppp lcp auth ipcp ipv6cp dhcpv6 session concentrator flets conformance"
+
 // The protocol core is sans I/O: no sockets, goroutines' friends, clock or
 // logger below session.
 func TestProtocolCoreKnowsNoWorld(t *testing.T) {
-	core := strings.Fields("timer pppoe ppp lcp auth ipcp ipv6cp dhcpv6 session concentrator flets conformance")
+	core := strings.Fields(core)
 	banned := strings.Fields("net/http os sync context syscall log github.com/sirupsen/logrus github.com/mdlayher/packet golang.org/x/sys/unix")
 	for _, p := range packages(t) {
 		if !slices.Contains(core, strings.TrimPrefix(p.ImportPath, "pppoectl/")) {
@@ -91,6 +99,43 @@ func TestProtocolCoreKnowsNoWorld(t *testing.T) {
 			if slices.Contains(banned, i) {
 				t.Errorf("%s imports %s", p.ImportPath, i)
 			}
+		}
+	}
+}
+
+// Nothing in the protocol core and its fuzz targets starts a goroutine, tests included, and so `make
+// test` runs these without the race detector.
+func TestProtocolCoreStartsNoGoroutine(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := core + " fuzz"
+	if !strings.Contains(string(makefile), "\nCORE = "+alone+"\n") {
+		t.Errorf("the Makefile's CORE is not %q", alone)
+	}
+	for _, room := range strings.Fields(alone) {
+		names, err := filepath.Glob(filepath.Join(room, "*.go"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v", room, err)
+		}
+		for _, name := range names {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.GoStmt:
+					t.Errorf("%s: a goroutine", files.Position(n.Pos()))
+				case *ast.SelectorExpr:
+					if n.Sel.Name == "Parallel" {
+						t.Errorf("%s: tests side by side", files.Position(n.Pos()))
+					}
+				}
+				return true
+			})
 		}
 	}
 }
