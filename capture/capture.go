@@ -172,6 +172,11 @@ func (c *Capture) run(ctx context.Context, look Look) error {
 			if c.queue.undecided() || c.options.Data && c.view.Session != (Session{}) && !c.view.Carried {
 				ask()
 			}
+			select {
+			case v := <-views: // before a frame is given up for want of it
+				c.follow(v)
+			default:
+			}
 			if err := c.write(time.Now(), false); err != nil {
 				return err
 			}

@@ -274,7 +274,7 @@ func TestNextSessionIsFollowed(t *testing.T) {
 	w.captured(Options{Data: true}, func() {
 		w.send(w.peer, frame(w.mac, w.ac, 7, 0xc021, "old LCP"))
 		w.send(w.ns, padi(w.ac, w.mac, "PADR"), frame(w.ac, w.mac, 9, 0xc021, "new LCP"))
-		time.Sleep(patience / 4) // of the daemon's disk
+		time.Sleep(patience / 10) // of the daemon's disk
 		v.Session, v.Carried, v.Stripped = Session{w.ac, 9}, false, false
 		w.now(v)
 		w.looked()

@@ -199,7 +199,7 @@ func TestPathsCarryBothFamilies(t *testing.T) {
 					}
 				}
 				for _, args := range []string{"-s 1426 10.0.0.2", "-s 1406 fd00::2", "-s 0 10.0.0.2"} {
-					a.ns.Run("ping", append([]string{"-n", "-c3", "-i0.01", "-W2", "-M", "do"}, strings.Fields(args)...)...)
+					a.ns.Run("ping", append([]string{"-n", "-c3", "-i0.01", "-W20", "-M", "do"}, strings.Fields(args)...)...)
 				}
 				for _, e := range []*end{a, b} {
 					c := e.path.Counters()
@@ -207,8 +207,19 @@ func TestPathsCarryBothFamilies(t *testing.T) {
 						t.Errorf("counted %+v", c)
 					}
 				}
-				if x, y := a.path.Counters(), b.path.Counters(); y.TxPackets < x.RxPackets || x.TxPackets < y.RxPackets {
-					t.Errorf("more came than was sent: %+v, %+v", x, y)
+				for _, way := range [][2]*end{{a, b}, {b, a}} {
+					// A packet is counted as sent after it was, and so may have come before.
+					end := time.Now().Add(10 * time.Second)
+					for {
+						came, sent := way[1].path.Counters().RxPackets, way[0].path.Counters().TxPackets
+						if came <= sent {
+							break
+						}
+						if time.Now().After(end) {
+							t.Fatalf("%d came, %d were sent", came, sent)
+						}
+						time.Sleep(time.Millisecond)
+					}
 				}
 			})
 		}
@@ -331,7 +342,7 @@ func TestGateOfEachPath(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			a, b := newPair(t, kind, kind)
-			a.ns.Run("ping", "-n", "-c1", "-W2", "fd00::2")
+			a.ns.Run("ping", "-n", "-c1", "-W20", "fd00::2")
 			a.path.Pass(true, false)
 			if out, err := a.ns.Command("ping", "-n", "-c1", "-W1", "fd00::2").CombinedOutput(); err == nil {
 				t.Errorf("IPv6 passes upwards: %s", out)
@@ -341,7 +352,7 @@ func TestGateOfEachPath(t *testing.T) {
 			if out, err := a.ns.Command("ping", "-n", "-c1", "-W1", "fd00::2").CombinedOutput(); err == nil {
 				t.Errorf("IPv6 passes downwards: %s", out)
 			}
-			a.ns.Run("ping", "-n", "-c1", "-W2", "10.0.0.2")
+			a.ns.Run("ping", "-n", "-c1", "-W20", "10.0.0.2")
 			if c := b.path.Counters(); c.RxDropped == 0 {
 				t.Errorf("not counted: %+v", c)
 			}

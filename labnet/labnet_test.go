@@ -27,6 +27,16 @@ func namespaces(t *testing.T, pids ...int) []string {
 	return list
 }
 
+// awaitIn waits until a process that was started in a namespace has entered it.
+func awaitIn(t *testing.T, n *Namespace, cmd *exec.Cmd) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !slices.Contains(pids(n.Name), cmd.Process.Pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is not in %s", cmd.Process.Pid, n.Name)
+		}
+	}
+}
+
 func TestNamespacesAreGoneAfterTheTest(t *testing.T) {
 	before := namespaces(t, os.Getpid())
 	var left *exec.Cmd
@@ -48,11 +58,7 @@ func TestNamespacesAreGoneAfterTheTest(t *testing.T) {
 		if err := left.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(5 * time.Second); !slices.Contains(pids(host.Name), left.Process.Pid); {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d is not in %s", left.Process.Pid, host.Name)
-			}
-		}
+		awaitIn(t, host, left)
 	})
 	if left == nil {
 		t.Skip("not root: network namespaces cannot be made")
@@ -107,6 +113,7 @@ func TestNamespacesOfATestThatIsKilledAreGone(t *testing.T) {
 		if err := left.Start(); err != nil {
 			t.Fatal(err)
 		}
+		awaitIn(t, n, left)
 		fmt.Printf("left %d\n", left.Process.Pid)
 		select {}
 	}
@@ -129,14 +136,15 @@ func TestNamespacesOfATestThatIsKilledAreGone(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	deadline := time.Now().Add(10 * time.Second)
-	for len(namespaces(t, cmd.Process.Pid)) > 0 {
+	running := func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", left))
+		return err == nil
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for len(namespaces(t, cmd.Process.Pid)) > 0 || running() {
 		if time.Now().After(deadline) {
-			t.Fatal("its namespace is still there")
+			t.Fatalf("its namespaces are still %v; its process runs: %v", namespaces(t, cmd.Process.Pid), running())
 		}
 		time.Sleep(10 * time.Millisecond)
-	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", left)); err == nil {
-		t.Errorf("process %d still runs", left)
 	}
 }

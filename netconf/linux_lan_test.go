@@ -150,11 +150,11 @@ func TestAddressOnADeviceThatIsDownTakesNoTime(t *testing.T) {
 			ns := wired(t)
 			ns.IP(args...)
 			began := time.Now()
-			for i := range 3 {
+			for i := range 10 {
 				add(t, ns, netconf.Address{Device: "lan0", Address: netip.MustParsePrefix(fmt.Sprintf("2001:db8:100:%d::1/64", i))})
 			}
-			if took := time.Since(began); took > 2*time.Second { // one that waits does so for a second
-				t.Errorf("three addresses took %v", took)
+			if took := time.Since(began); took > 8*time.Second { // one that waits does so for a second
+				t.Errorf("ten addresses took %v", took)
 			}
 		})
 	}

@@ -55,7 +55,7 @@ func TestWhatOthersTakeAwayIsPutBack(t *testing.T) {
 	mended := func(want ...string) {
 		t.Helper()
 		missing := slices.Clone(want)
-		for end := time.After(5 * time.Second); len(missing) > 0; {
+		for end := time.After(20 * time.Second); len(missing) > 0; {
 			select {
 			case l := <-lost:
 				in(func() error {

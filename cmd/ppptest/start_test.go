@@ -20,7 +20,7 @@ func TestEndTakesChildrenAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text []byte
-	for end := time.Now().Add(5 * time.Second); len(text) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); len(text) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		text, _ = os.ReadFile(file)
 	}
 	if err := r.end(); err != nil {
@@ -30,7 +30,7 @@ func TestEndTakesChildrenAlong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); !errors.Is(unix.Kill(pid, 0), unix.ESRCH); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !errors.Is(unix.Kill(pid, 0), unix.ESRCH); time.Sleep(time.Millisecond) {
 		if stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); strings.Contains(string(stat), ") Z ") {
 			break // dead; nobody has asked for its status
 		}

@@ -175,6 +175,8 @@ func TestDiskThatFillsUpWhileTheDaemonRuns(t *testing.T) {
 	}
 	k.room()
 	f.do("renegotiate " + login4)
+	f.nth(concentrator.LoggedIn, login4, 3)
+	s.up("bizf")
 	s.eventually("the session is on disk, and up there", func() error {
 		var file struct{ Body state.Session }
 		now, err := os.ReadFile(k.path("sessions/bizf.json"))

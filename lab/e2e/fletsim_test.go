@@ -46,7 +46,7 @@ func servesIPv4(f *simulated, c *peer, name, auth string) {
 	}
 	t.Logf("up after %v", time.Since(begin).Round(10*time.Millisecond))
 	c.must("grep 198.51.100.53 /etc/ppp/resolv.conf && grep 198.51.100.54 /etc/ppp/resolv.conf")
-	c.must("ping -n -c 2 -i 0.2 -W 2 198.51.100.1")
+	c.must("ping -n -c 2 -i 0.2 -W 20 198.51.100.1")
 	c.must(`exec 3<>/dev/tcp/198.51.100.1/80; printf 'GET /bytes?n=300000 HTTP/1.0\r\n\r\n' >&3; (( $(wc -c <&3) > 300000 ))`)
 	if e := f.nth(concentrator.NetworkOpen, login4, 1); e.Text != "IPv4 203.0.113.7/32" {
 		t.Errorf("fletsim says %v", e)
@@ -78,16 +78,16 @@ func (p *peer) turnedAway(f *simulated, name string) {
 func servesIPv6(f *simulated, c *peer, name string) {
 	t := f.s.t
 	const own = "2001:db8:100:ff::99" // within the prefix
-	ping := func(from string) string {
-		return "ping -n -c 2 -i 0.2 -W 1 -I " + from + " 2001:db8:ffff::1"
+	ping := func(from, wait string) string {
+		return "ping -n -c 2 -i 0.2 -W " + wait + " -I " + from + " 2001:db8:ffff::1"
 	}
 	c.must("dial " + name + " " + login6 + " noip +ipv6")
 	t.Logf("pppd: %s", c.says(name, "local  LL address fe80::"))
 	remote := c.says(name, "remote LL address fe80::")
 	t.Logf("pppd: %s", remote)
-	c.must("ping -n -c 1 -W 2 " + strings.Fields(remote)[3] + "%" + name)
+	c.must("ping -n -c 1 -W 20 " + strings.Fields(remote)[3] + "%" + name)
 	c.must("ip -6 addr replace " + own + "/128 dev lan0 nodad; ip -6 route replace default dev " + name)
-	if c.do(ping(own)) == "0" {
+	if c.do(ping(own, "1")) == "0" {
 		t.Error("an answer came before the prefix was delegated")
 	}
 	if r := f.s.exec("ping", "-n", "-c1", "-W1", own); r.code == 0 {
@@ -104,8 +104,8 @@ func servesIPv6(f *simulated, c *peer, name string) {
 	}
 	t.Logf("dhcp6c: %s", c.says(client, "add an address 2001:db8:100:"))
 	t.Logf("dhcp6c: %s", c.says(client, "nameserver[0] 2001:db8:ffff::53"))
-	c.must(ping(own))
-	c.must("lan=$(ip -6 -o addr show dev lan0 scope global | awk '/::99/ {next} {print $4}'); echo LAN $lan; " + ping("${lan%/*}"))
+	c.must(ping(own, "20"))
+	c.must("lan=$(ip -6 -o addr show dev lan0 scope global | awk '/::99/ {next} {print $4}'); echo LAN $lan; " + ping("${lan%/*}", "20"))
 	f.s.ping(own) // from behind
 	o := f.session(login6)
 	if fmt.Sprint(o.Routes) != "[2001:db8:100::/56]" {
@@ -151,7 +151,7 @@ func TestFletsimTurnsPPPDAway(t *testing.T) {
 	s := newSite(t)
 	c := s.customer()
 	wire := newCapture(t, s.line, "ac0")
-	f := s.fletsim("{interval: 10s, failures: 3}", "{interval: 2s, failures: 5}", "line: 2", "line: 3")
+	f := s.fletsim("{interval: 10s, failures: 3}", "{interval: 2s, failures: 15}", "line: 2", "line: 3")
 	up := func(name string) flets.SessionStatus {
 		begin := time.Now()
 		c.must("dial " + name + " " + login4 + " noipv6")
@@ -160,7 +160,7 @@ func TestFletsimTurnsPPPDAway(t *testing.T) {
 		c.must("ip route replace 198.51.100.1 dev " + name)
 		return f.session(login4)
 	}
-	ping := func() { c.must("ping -n -c 2 -i 0.2 -W 2 198.51.100.1") }
+	ping := func() { c.must("ping -n -c 2 -i 0.2 -W 20 198.51.100.1") }
 	// killed ends a pppd that has no time to say anything.
 	killed := func(name string) time.Time {
 		at := time.Now()

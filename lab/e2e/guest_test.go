@@ -67,7 +67,7 @@ func (s *site) boot(script string, vars ...string) *guest {
 		s.t.Logf("the guest is ready after %v", time.Since(begin).Round(10*time.Millisecond))
 	case <-g.done:
 		s.t.Fatalf("the guest ended:\n%s", g.log())
-	case <-time.After(40 * time.Second):
+	case <-time.After(2 * patience):
 		s.t.Fatalf("the guest is not ready:\n%s", g.log())
 	}
 	return g

@@ -38,7 +38,7 @@ func (r *report) notYet() bool {
 // up, and it serves one client at a time and needs a moment to see that the last one is gone:
 // for that it is asked again. Where its word that it is busy comes after its reset, that is lost.
 func (s *site) iperf(args ...string) (report, error) {
-	args = append([]string{"netns", "exec", s.host.Name, "iperf3", "-J", "--connect-timeout", "5000"}, args...)
+	args = append([]string{"netns", "exec", s.host.Name, "iperf3", "-J", "--connect-timeout", strconv.FormatInt(patience.Milliseconds(), 10)}, args...)
 	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) { // between two attempts
 		out, err := exec.CommandContext(s.t.Context(), "ip", args...).Output()
 		var got report
