@@ -50,7 +50,16 @@ func newPair(t *testing.T, near, far dataplane.Kind) (a, b *end) {
 	}
 	a.begin(near, b, "10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2")
 	b.begin(far, a, "10.0.0.2", "10.0.0.1", "fd00::2", "fd00::1")
-	return a, b
+	// What is sent before the kernel has noticed the line's carrier is lost.
+	for end := time.Now().Add(30 * time.Second); ; {
+		out, err := a.ns.Command("ping", "-n", "-c1", "-W1", "10.0.0.2").CombinedOutput()
+		if err == nil {
+			return a, b
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no answer from the other end: %s", out)
+		}
+	}
 }
 
 // begin makes the device and opens the path.

@@ -87,19 +87,19 @@ func newCapture(t *testing.T, n *labnet.Namespace, device string) *capture {
 	go func() {
 		defer close(ended)
 		defer unix.Close(fd)
-		buf := make([]byte, 1<<16)
+		buf, oob := make([]byte, 1<<16), make([]byte, 64)
 		for {
 			select {
 			case <-end:
 				return
 			default:
 			}
-			n, err := unix.Read(fd, buf) // fails with EAGAIN from time to time
+			n, beside, _, _, err := unix.Recvmsg(fd, buf, oob, 0) // fails with EAGAIN from time to time
 			if err != nil || n < 14 {
 				continue
 			}
 			c.mu.Lock()
-			c.frames = append(c.frames, parse(time.Now(), append([]byte(nil), buf[:n]...)))
+			c.frames = append(c.frames, parse(seen(oob[:beside]), append([]byte(nil), buf[:n]...)))
 			c.mu.Unlock()
 		}
 	}()
@@ -108,6 +108,17 @@ func newCapture(t *testing.T, n *labnet.Namespace, device string) *capture {
 		<-ended
 	})
 	return c
+}
+
+// seen is when the kernel saw a frame, however late that is read.
+func seen(oob []byte) time.Time {
+	list, _ := unix.ParseSocketControlMessage(oob)
+	for _, m := range list {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+		}
+	}
+	return time.Now()
 }
 
 // notDialled expects that no session was asked for since then. A PADI alone is a question of a session
@@ -130,6 +141,7 @@ func listen(device string) (int, error) {
 	}
 	err = errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20), // a burst of 94 segments is too much for 208 KiB
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000}),
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all & 0xffff, Ifindex: ifi.Index}),
 	)

@@ -23,7 +23,7 @@ func TestDataPathIsChangedUnderConnections(t *testing.T) {
 		t.Errorf("auto is %+v", p)
 	}
 	was := map[string]uint16{"bizf": r.uplink("bizf").SessionID, "bizf6": r.uplink("bizf6").SessionID}
-	const seconds = 12
+	const seconds = 16
 	streams := []*stream{
 		r.stream("bizf, upload", seconds, "-c", "198.51.100.1"),
 		r.stream("bizf6, download", seconds, "-6", "-c", "2001:db8:ffff::1", "-p", "5202", "-R"),

@@ -25,7 +25,7 @@ says An Echo-Reply comes with another Identifier.
 peer ac
 at up
 > lcp echo-request 1 data=$magic
-< lcp echo-reply 2 data=* within=200ms
+< lcp echo-reply 2 data=* within=2s
 
 case own-slow 5.8
 says It waits.
@@ -46,7 +46,7 @@ type asked struct {
 func (s *site) asks(at *labnet.Namespace, code int, args ...string) (report asked) {
 	s.t.Helper()
 	var stderr strings.Builder
-	cmd := at.Command(questions, append(args, "--format", "json", "--yes", "--time", "40s")...)
+	cmd := at.Command(questions, append(args, "--format", "json", "--yes", "--time", "2m")...)
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output()
 	if got := cmd.ProcessState.ExitCode(); got != code {
@@ -85,10 +85,11 @@ func TestPPPTestAsksOurs(t *testing.T) {
 		f.end()
 	})
 	t.Run("the daemon", func(t *testing.T) {
-		d := s.run("bizf6")
+		d := s.run("bizf")
+		s.must(0, "down", "bizf")
 		ctl := program + " -c " + s.file
 		r := s.asks(s.line, 0, "ac", "-i", "br0", "--username", login4, "--password-file", s.path("bizf.secret"),
-			"--run", "^1661/unknown-(option|code|protocol)$", "--start", ctl+" restart bizf", "--stop", ctl+" down bizf")
+			"--run", "^1661/unknown-(option|code|protocol)$", "--start", ctl+" up bizf", "--stop", ctl+" down bizf")
 		if !slices.Equal(r.kinds(), passes) {
 			t.Errorf("%+v", r)
 		}

@@ -122,7 +122,7 @@ func TestLANHasIPv6(t *testing.T) {
 	// From one LAN to the other, though the source address has a rule.
 	r.ping6(0, hosts[1].String())
 	r.ping6(1, hosts[0].String())
-	if out, err := r.hosts[0].Command("ping", "-n", "-c1", "-W1", "2001:db8:100:77::1").CombinedOutput(); err == nil || !strings.Contains(string(out), "unreachable") {
+	if out, err := r.hosts[0].Command("ping", "-n", "-c1", "-W20", "2001:db8:100:77::1").CombinedOutput(); err == nil || !strings.Contains(string(out), "unreachable") {
 		t.Errorf("a part of the prefix that no LAN has: %v %s", err, out)
 	}
 	if mtu := r.hosts[0].IP("-6", "route", "get", inside6); !strings.Contains(mtu, "mtu 1454") && !strings.Contains(r.hosts[0].Run("cat", "/proc/sys/net/ipv6/conf/eth0/mtu"), "1454") {
@@ -144,7 +144,7 @@ func TestLANHasIPv6(t *testing.T) {
 func checkMSS6(t *testing.T, r *router) {
 	t.Helper()
 	line := newCapture(t, r.line, "ac0")
-	cmd := r.hosts[0].Command("timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/"+inside6+"/5201")
+	cmd := r.hosts[0].Command("timeout", "20", "bash", "-c", "exec 3<>/dev/tcp/"+inside6+"/5201")
 	out, err := cmd.CombinedOutput()
 	t.Logf("connect: %v %s", err, strings.TrimSpace(string(out)))
 	if mss := synMSS(t, r.site, "a SYN from the LAN on the line", line, "2001:db8:100:"); mss != 1394 {

@@ -51,9 +51,12 @@ func TestEachDataPathOnTheRealAC(t *testing.T) {
 			r.ping("-M", "do", "-s", "1426", behindAC)
 			r.ping("-M", "do", "-s", "1406", inside6)
 			for _, name := range both {
-				if now := r.uplink(name); now.Rx.Bytes < was[name].Rx.Bytes+1454 || now.Tx.Bytes < was[name].Tx.Bytes+1454 {
-					t.Errorf("%s has counted rx %+v tx %+v, before the ping %+v %+v", name, now.Rx, now.Tx, was[name].Rx, was[name].Tx)
-				}
+				r.eventually("the pings are counted", func() error { // once they are through
+					if now := r.uplink(name); now.Rx.Bytes < was[name].Rx.Bytes+1454 || now.Tx.Bytes < was[name].Tx.Bytes+1454 {
+						return fmt.Errorf("%s has counted rx %+v tx %+v, before the ping %+v %+v", name, now.Rx, now.Tx, was[name].Rx, was[name].Tx)
+					}
+					return nil
+				})
 			}
 			checkSYNs(t, r.site, newCapture(t, r.line, "ac0"), newCapture(t, lan, "eth0"))
 			checkMSS6(t, r)
@@ -243,14 +246,23 @@ func TestNothingStandsStillWithoutTheDaemon(t *testing.T) {
 		d = r.run()
 		r.await("bizf", "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed > 0 })
 		<-x.done
-		if x.err != nil || len(x.got.Intervals) < 8 {
+		if x.err != nil {
 			t.Fatalf("%s: %v, %+v", direction, x.err, x.got)
 		}
+		// An interval that came late is followed by shorter ones.
 		var each []float64
-		for _, i := range x.got.Intervals[:8] {
-			each = append(each, i.Sum.Bytes*8/1e9/(i.Sum.End-i.Sum.Start))
+		octets, begin, end := 0.0, 0.0, 0.0
+		for _, i := range x.got.Intervals {
+			octets, end = octets+i.Sum.Bytes, i.Sum.End
+			if end-begin > 0.5 {
+				each = append(each, octets*8/1e9/(end-begin))
+				octets, begin = 0, end
+			}
 		}
-		t.Logf("%s: Gbit/s in each second, no daemon from 2.5 to 4.5: %.2f", direction, each)
+		if end < 7.5 || len(each) < 4 {
+			t.Fatalf("%s: %+v", direction, x.got)
+		}
+		t.Logf("%s: Gbit/s in each second or so, no daemon from 2.5 to 4.5: %.2f", direction, each)
 		usual := (each[0] + each[1]) / 2
 		for i, rate := range each {
 			if rate < usual/20 { // on a machine that does other things as well

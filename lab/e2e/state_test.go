@@ -169,7 +169,7 @@ func TestEachDamagedFileIsTold(t *testing.T) {
 func TestDamagedSessionFileAtAnACThatRefuses(t *testing.T) {
 	s := newSite(t)
 	s.configure(alone)
-	f := s.fletsimOn(s.line, "br0", "{interval: 10s, failures: 3}", "{interval: 2s, failures: 3}")
+	f := s.fletsimOn(s.line, "br0", holding...)
 	d := s.run("bizf")
 	s.up("bizf")
 	d.end(unix.SIGKILL)
