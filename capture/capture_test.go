@@ -46,6 +46,8 @@ func newWire(t *testing.T) *wire {
 	for _, n := range []*labnet.Namespace{w.ns, w.peer} {
 		n.IP("link", "set", "eth1", "up")
 	}
+	w.ns.Ready("eth1")
+	w.peer.Ready("eth1")
 	w.mac, w.ac = address(t, w.ns), address(t, w.peer)
 	w.ns.Do(func() {
 		var err error
@@ -302,6 +304,7 @@ func TestInterfacesComeAgain(t *testing.T) {
 		labnet.Veth(w.ns, "eth1", w.peer, "eth1")
 		w.ns.IP("link", "set", "eth1", "up")
 		w.peer.IP("link", "set", "eth1", "up")
+		w.ns.Ready("eth1")
 		w.ns.Do(func() {
 			var err error
 			if w.device, err = tun.Make("ppp7"); err != nil {

@@ -34,6 +34,7 @@ func newLine(t *testing.T) *line {
 	labnet.Veth(l.ns, "line", l.far, "far")
 	l.ns.IP("link", "set", "line", "up")
 	l.far.IP("link", "set", "far", "up")
+	l.ns.Ready("line")
 	return l
 }
 

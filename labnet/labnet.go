@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -215,6 +216,23 @@ func (n *Namespace) Tap(name string) {
 func (n *Namespace) NoIPv6() {
 	n.t.Helper()
 	n.Run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+}
+
+// Ready waits until devices that were set up carry frames: the kernel sees a moment later that there is
+// somebody at the other end, and loses what is sent before without an error.
+func (n *Namespace) Ready(devices ...string) {
+	n.t.Helper()
+	for _, d := range devices {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			state := n.IP("-br", "link", "show", "dev", d)
+			if f := strings.Fields(state); len(f) > 1 && f[1] == "UP" {
+				break
+			}
+			if time.Now().After(end) {
+				n.t.Fatalf("%s does not come up: %s", d, state)
+			}
+		}
+	}
 }
 
 // Veth makes a cable between two namespaces. Both ends are down.

@@ -48,6 +48,7 @@ func TestNamespacesAreGoneAfterTheTest(t *testing.T) {
 		Veth(host, "eth1", line, "l1")
 		line.Join("br0", "l1")
 		host.IP("link", "set", "eth1", "up")
+		host.Ready("eth1")
 		if n := len(namespaces(t, os.Getpid())); n != len(before)+2 {
 			t.Errorf("%d namespaces, want %d", n, len(before)+2)
 		}

@@ -43,6 +43,8 @@ func cable(t *testing.T, router *labnet.Namespace, local string, addresses ...st
 	labnet.Veth(router, h.lan, h.Namespace, h.device)
 	router.IP("link", "set", h.lan, "addrgenmode", "none", "up")
 	h.IP("link", "set", h.device, "addrgenmode", "none", "up")
+	router.Ready(h.lan)
+	h.Ready(h.device)
 	address(t, router, h.lan, local)
 	for _, a := range addresses {
 		address(t, h.Namespace, h.device, a)

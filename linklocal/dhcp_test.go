@@ -39,6 +39,8 @@ func (l *link) connect() {
 	labnet.Veth(l.client, "bizf6", l.server, "ppp0")
 	l.client.IP("link", "set", "bizf6", "addrgenmode", "none", "up")
 	l.server.IP("link", "set", "ppp0", "addrgenmode", "none", "up")
+	l.client.Ready("bizf6")
+	l.server.Ready("ppp0")
 	for _, a := range []string{"fe80::1", "2001:db8::1"} {
 		l.address(l.client, "bizf6", a)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
@@ -34,7 +35,10 @@ func pair(t *testing.T) (near, far *packet.Conn) {
 		})
 		return c
 	}
-	return open(a), open(b)
+	near, far = open(a), open(b)
+	a.Ready("line")
+	b.Ready("line")
+	return near, far
 }
 
 // frame is the i-th of a test.
@@ -71,6 +75,7 @@ func TestMessages(t *testing.T) {
 		t.Fatalf("%d lost, %v", lost, err)
 	}
 	clear(buffers.List[0])
+	far.SetReadDeadline(time.Now().Add(20 * time.Second)) // a frame that is lost is an error, and no wait
 	in := rawsocket.NewMessages(buffers.List[:16])
 	for got := 0; got < count; {
 		n, err := in.Receive(to)

@@ -5,6 +5,7 @@ import (
 	"os/signal"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
@@ -52,6 +53,7 @@ func TestSignalsDoNotEndTheWait(t *testing.T) {
 			if _, err := near.WriteTo([]byte(frame(1)), &packet.Addr{HardwareAddr: []byte(frame(1))[:6]}); err != nil {
 				t.Fatal(err)
 			}
+			far.SetReadDeadline(time.Now().Add(20 * time.Second))
 			if err := <-done; err != nil || string(b[:n]) != frame(1) {
 				t.Errorf("%q, %v", b[:n], err)
 			}

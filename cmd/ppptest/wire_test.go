@@ -37,6 +37,7 @@ func cable(t *testing.T) *labnet.Namespace {
 	labnet.Veth(n, "e0", far, "e1")
 	n.IP("link", "set", "e0", "up")
 	far.IP("link", "set", "e1", "up")
+	n.Ready("e0")
 	return n
 }
 
