@@ -48,18 +48,28 @@ func newPair(t *testing.T, near, far dataplane.Kind) (a, b *end) {
 		e.ns.Run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
 		e.ns.IP("link", "set", "line", "up")
 	}
-	a.ns.Ready("line")
-	b.ns.Ready("line")
 	a.begin(near, b, "10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2")
 	b.begin(far, a, "10.0.0.2", "10.0.0.1", "fd00::2", "fd00::1")
-	// By then each packet comes through, in both directions.
-	for end := time.Now().Add(30 * time.Second); ; {
+	eventually(t, func() error { // what is sent before the kernel sees the line's carrier is lost
 		out, err := a.ns.Command("ping", "-n", "-c1", "-W1", "10.0.0.2").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("no answer from the other end: %w: %s", err, out)
+		}
+		return nil
+	})
+	return a, b
+}
+
+// eventually waits until f returns nil.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := f()
 		if err == nil {
-			return a, b
+			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("no answer from the other end: %s", out)
+			t.Fatal(err)
 		}
 	}
 }
@@ -220,17 +230,13 @@ func TestPathsCarryBothFamilies(t *testing.T) {
 				}
 				for _, way := range [][2]*end{{a, b}, {b, a}} {
 					// A packet is counted as sent after it was, and so may have come before.
-					end := time.Now().Add(10 * time.Second)
-					for {
+					eventually(t, func() error {
 						came, sent := way[1].path.Counters().RxPackets, way[0].path.Counters().TxPackets
-						if came <= sent {
-							break
+						if came > sent {
+							return fmt.Errorf("%d came, %d were sent", came, sent)
 						}
-						if time.Now().After(end) {
-							t.Fatalf("%d came, %d were sent", came, sent)
-						}
-						time.Sleep(time.Millisecond)
-					}
+						return nil
+					})
 				}
 			})
 		}

@@ -28,6 +28,18 @@ func memory(f *testing.F) string {
 	return dir
 }
 
+// store opens a state directory in memory.
+func store(f *testing.F) (dir string, s *state.Store) {
+	f.Helper()
+	dir = memory(f)
+	s, err := state.Open(dir, "boot")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { s.Close() })
+	return dir, s
+}
+
 // FuzzStateFile gives the store a file of any content.
 func FuzzStateFile(f *testing.F) {
 	whole := writtenUplink(f)
@@ -35,12 +47,7 @@ func FuzzStateFile(f *testing.F) {
 	f.Add(whole[:len(whole)/2])
 	f.Add(bytes.Replace(whole, []byte(`"version":1`), []byte(`"version":9`), 1))
 	f.Add([]byte("null"))
-	dir := memory(f)
-	s, err := state.Open(dir, "boot")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer s.Close()
+	dir, s := store(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, file := range []string{"uplinks/a.json", "sessions/a.json"} {
 			if err := os.WriteFile(filepath.Join(dir, file), b, 0o600); err != nil {
@@ -71,12 +78,7 @@ func documented(t *testing.T, err error) {
 }
 
 func writtenUplink(f *testing.F) []byte {
-	dir := f.TempDir()
-	s, err := state.Open(dir, "boot")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer s.Close()
+	dir, s := store(f)
 	if err := s.SaveUplink("a", state.Uplink{Down: true, Identifier: "fd61:ff9b:eb97:1f93"}); err != nil {
 		f.Fatal(err)
 	}

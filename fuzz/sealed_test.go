@@ -50,12 +50,7 @@ func FuzzStateBody(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	dir := memory(f)
-	s, err := state.Open(dir, "boot")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer s.Close()
+	dir, s := store(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if !json.Valid(body) {
 			return
@@ -151,12 +146,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add(append(line, '\n'))
 	f.Add(line[:len(line)-5])
 	f.Add([]byte("null\n\n{}\n"))
-	dir := memory(f)
-	s, err := state.Open(dir, "boot")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer s.Close()
+	dir, s := store(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := os.WriteFile(filepath.Join(dir, "events.jsonl"), b, 0o600); err != nil {
 			t.Fatal(err)

@@ -30,10 +30,10 @@ func TestFaultsOnARealCable(t *testing.T) {
 		atMost time.Duration // without a reply
 		cause  cause.Code    // None: the session stays
 	}{
-		{"the session is forgotten", []string{"drop " + login}, 32 * time.Second, 28 * time.Second, cause.EchoLost},
+		{"the session is forgotten", []string{"drop " + login}, 22 * time.Second, 19 * time.Second, cause.EchoLost},
 		{"PADT", []string{"padt " + login}, 6 * time.Second, 4 * time.Second, cause.PADT},
 		{"LCP Terminate-Request", []string{"terminate " + login}, 6 * time.Second, 4 * time.Second, cause.Terminated},
-		{"silence for 8 s", []string{"silence 8s"}, 18 * time.Second, 14 * time.Second, cause.None},
+		{"silence for 8 s", []string{"silence 8s"}, 12 * time.Second, 10 * time.Second, cause.None},
 		{"20 % of the frames are lost", []string{"lose 20%"}, 12 * time.Second, 3 * time.Second, cause.None},
 		{"all frames come twice", []string{"duplicate 100%"}, 8 * time.Second, 3 * time.Second, cause.None},
 		{"LCP begins anew", []string{"renegotiate " + login}, 4 * time.Second, 3 * time.Second, cause.None},

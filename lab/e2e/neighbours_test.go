@@ -160,7 +160,7 @@ func TestClientsThatTakeAllDescriptors(t *testing.T) {
 	d.wait()
 }
 
-// most watches the AC and returns, when it is called, how many sessions were logged in at once.
+// most watches the AC and returns, when it is called, how many sessions there were at once.
 func (f *simulated) most() func() int {
 	most, end, ended := 0, make(chan struct{}), make(chan struct{})
 	client := simulator.Dial(f.s.path("f.sock"))
@@ -168,13 +168,7 @@ func (f *simulated) most() func() int {
 		defer close(ended)
 		for {
 			if st, err := client.Status(f.s.t.Context()); err == nil {
-				n := 0
-				for _, o := range st.Sessions {
-					if o.User != "" { // one whose PADS comes late is asked for twice
-						n++
-					}
-				}
-				most = max(most, n)
+				most = max(most, len(st.Sessions))
 			}
 			select {
 			case <-end:
@@ -210,7 +204,7 @@ func TestTenOrdersAtOnce(t *testing.T) {
 		for _, verb := range orders {
 			go func() {
 				r, err := s.try(program, "-c", s.file, verb, "bizf")
-				if err == nil && r.took > 35*time.Second { // an order waits 30 s
+				if err == nil && r.took > 10*time.Second {
 					err = fmt.Errorf("%s took %v: %d, %s", verb, r.took, r.code, r.stderr)
 				}
 				failed <- err
@@ -282,13 +276,13 @@ func TestTwoDaemonsOnOneLine(t *testing.T) {
 	first, second := s.beside("4", alone+"    nat: true\n"), s.beside("6", alone6)
 	before := s.settled()
 	wire := newCapture(t, s.line, "l1")
+	began := time.Now()
 	d4, d6 := first.run(), second.run()
 	first.up("bizf")
 	second.up("bizf6")
 	s.ping(behindAC)
 	s.ping(inside6)
 	was4, was6 := f.session(login4), f.session(login6)
-	began := time.Now()
 
 	pings, longest := 0, time.Duration(0)
 	for until := time.Now().Add(neighbours()); time.Now().Before(until); pings++ {
@@ -300,10 +294,12 @@ func TestTwoDaemonsOnOneLine(t *testing.T) {
 		time.Sleep(time.Second) // between two looks
 	}
 	wire.none("PADT", began, discovery(padt))
-	wire.none("PADS", began, discovery(pads))
+	if n := len(wire.find(began, discovery(pads))); n != 2 {
+		t.Errorf("%d sessions were opened, want 2", n)
+	}
 	for _, o := range []*site{first, second} {
 		u := o.status()
-		if u.Echo == nil || u.Echo.Sent == 0 || u.Echo.Lost*2 > u.Echo.Sent { // one may be late
+		if u.Echo == nil || u.Echo.Sent == 0 || u.Echo.Lost > 0 {
 			t.Errorf("%s: echoes %+v", u.Name, u.Echo)
 		}
 		t.Logf("%s: session %d for %v, echoes %+v, rx %+v, tx %+v", u.Name, u.SessionID, time.Since(*u.UpSince).Round(time.Second), *u.Echo, u.Rx, u.Tx)
@@ -362,7 +358,7 @@ func (s *site) stays(name string, was flets.SessionStatus) {
 func (s *site) pingsFor(d time.Duration) {
 	s.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		if r := s.exec("ping", "-n", "-c1", "-W20", behindAC); r.code != 0 {
+		if r := s.exec("ping", "-n", "-c1", "-W1", behindAC); r.code != 0 {
 			s.t.Error(r.stdout + r.stderr)
 		}
 	}

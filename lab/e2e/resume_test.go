@@ -92,9 +92,7 @@ func TestConnectionsOutliveTheDaemon(t *testing.T) {
 	}
 	pings := []*pinger{r.pinger("198.51.100.1"), r.pinger("2001:db8:ffff::1")}
 	time.Sleep(between) // of traffic
-	longest := away     // without a daemon
 	for round := range rounds {
-		killed := time.Now()
 		d.end(unix.SIGKILL)
 		time.Sleep(away)
 		start := time.Now()
@@ -103,21 +101,17 @@ func TestConnectionsOutliveTheDaemon(t *testing.T) {
 			r.await(name, "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed == round+1 })
 		}
 		t.Logf("round %d: both resumed %v after the start", round+1, time.Since(start).Round(time.Millisecond))
-		longest = max(longest, time.Since(killed))
 		time.Sleep(between)
 	}
 	for i, p := range pings {
-		least, most := away, longest+5*time.Second
-		if i == 0 { // in the kernel it goes on without us
-			least, most = 0, away
-		}
-		if gap := p.gap(); gap < least || gap >= most {
-			t.Errorf("%s: no answer for %v, want %v to %v", p.to, gap, least, most)
+		least := []time.Duration{0, away}[i] // in the kernel it goes on without us
+		if gap := p.gap(); gap < least || gap > least+5*time.Second {
+			t.Errorf("%s: no answer for %v, want %v and a moment", p.to, gap, least)
 		} else {
 			t.Logf("ping %s: no answer for %v at most", p.to, gap)
 		}
 	}
-	if gap := r.survived(streams[0]); gap >= away {
+	if gap := r.survived(streams[0]); gap > 3*time.Second {
 		t.Errorf("%s stood still for %v", streams[0].name, gap)
 	}
 	r.survived(streams[1]) // TCP waits twice as long after each retransmission: its gaps are longer
