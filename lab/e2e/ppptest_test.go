@@ -89,7 +89,7 @@ func TestPPPTestAsksOurs(t *testing.T) {
 		s.must(0, "down", "bizf")
 		ctl := program + " -c " + s.file
 		r := s.asks(s.line, 0, "ac", "-i", "br0", "--username", login4, "--password-file", s.path("bizf.secret"),
-			"--run", "^1661/unknown-(option|code|protocol)$", "--start", ctl+" up bizf", "--stop", ctl+" down bizf")
+			"--run", "^1661/unknown-(option|code|protocol)$", "--start", ctl+" restart bizf", "--stop", ctl+" down bizf")
 		if !slices.Equal(r.kinds(), passes) {
 			t.Errorf("%+v", r)
 		}

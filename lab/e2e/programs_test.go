@@ -246,23 +246,14 @@ func TestNothingStandsStillWithoutTheDaemon(t *testing.T) {
 		d = r.run()
 		r.await("bizf", "resumed", func(u control.Uplink) bool { return u.State == control.Up && u.Resumed > 0 })
 		<-x.done
-		if x.err != nil {
+		if x.err != nil || len(x.got.Intervals) < 8 {
 			t.Fatalf("%s: %v, %+v", direction, x.err, x.got)
 		}
-		// An interval that came late is followed by shorter ones.
 		var each []float64
-		octets, begin, end := 0.0, 0.0, 0.0
-		for _, i := range x.got.Intervals {
-			octets, end = octets+i.Sum.Bytes, i.Sum.End
-			if end-begin > 0.5 {
-				each = append(each, octets*8/1e9/(end-begin))
-				octets, begin = 0, end
-			}
+		for _, i := range x.got.Intervals[:8] {
+			each = append(each, i.Sum.Bytes*8/1e9/(i.Sum.End-i.Sum.Start))
 		}
-		if end < 7.5 || len(each) < 4 {
-			t.Fatalf("%s: %+v", direction, x.got)
-		}
-		t.Logf("%s: Gbit/s in each second or so, no daemon from 2.5 to 4.5: %.2f", direction, each)
+		t.Logf("%s: Gbit/s in each second, no daemon from 2.5 to 4.5: %.2f", direction, each)
 		usual := (each[0] + each[1]) / 2
 		for i, rate := range each {
 			if rate < usual/20 { // on a machine that does other things as well

@@ -27,7 +27,7 @@ func TestSessionsComeBackAfterTheACDied(t *testing.T) {
 	ready := time.Now()
 	const within = 18 * time.Second // the echo interval of 10 s, and 8 s
 	for _, name := range both {
-		s.await(name, "back by itself", func(u control.Uplink) bool {
+		s.awaitWithin(within-time.Since(ready), name, "back by itself", func(u control.Uplink) bool {
 			if address := s.host.IP("-o", "address", "show", "dev", name); !strings.Contains(address, "inet") {
 				t.Errorf("%s has no address meanwhile: %q", name, address)
 			}
@@ -43,9 +43,6 @@ func TestSessionsComeBackAfterTheACDied(t *testing.T) {
 			t.Errorf("%s: event %+v, want dropped for echo_lost", name, e)
 		}
 		t.Logf("%s: %s", name, e.Message)
-		if took := e.Time.Sub(ready); took > within {
-			t.Errorf("%s: found dead %v after the AC was ready, want %v", name, took, within)
-		}
 	}
 	s.ping(behindAC)
 	s.must(0, "stop")
@@ -248,9 +245,9 @@ func TestWrongPasswordIsTriedOnceAndTold(t *testing.T) {
 	if after := wire.find(rejected[0].at, again)[0].at.Sub(rejected[0].at); after < 4*time.Second {
 		t.Errorf("the second attempt came %v after the rejection", after)
 	}
-	requests := wire.find(rejected[0].at, func(f frame) bool { return f.control(protocolPAP, 1) && f.at.Before(rejected[0].at.Add(4*time.Second)) })
-	if len(requests) != 0 {
-		t.Errorf("%d PAP requests in the first seconds after the rejection", len(requests))
+	requests := wire.find(time.Time{}, func(f frame) bool { return f.control(protocolPAP, 1) && f.at.Before(rejected[0].at.Add(4*time.Second)) })
+	if len(requests) != 1 {
+		t.Errorf("%d PAP requests in the first seconds, want 1", len(requests))
 	}
 	s.must(0, "stop")
 }

@@ -386,8 +386,8 @@ func refusedUntilTheACLetsGo(s *site, f *simulated, wire *capture, was control.U
 	if now.LastError != nil || now.SessionID == was.SessionID {
 		t.Errorf("session %d, last error %+v", now.SessionID, now.LastError)
 	}
-	if tries := f.events(concentrator.TurnedAway, login4); len(tries) > 2 {
-		t.Errorf("turned away %d times: %v", len(tries), tries)
+	if tries := wire.find(start, discovery(padi)); len(tries) > 3 {
+		t.Errorf("%d PADIs: %v", len(tries), tries)
 	}
 	s.ping(behindAC)
 }
