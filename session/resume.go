@@ -45,10 +45,12 @@ func (s *step) takenOver() {
 	}
 }
 
-// prove asks an AC whether a session that was taken over still lives: by the last
-// question, since it may have been gone for long.
+// prove asks an AC whether a session that was taken over still lives: in a hurry, since
+// it may have been gone for long. It is given up as any that is suspect: by the last
+// question, which begins with an offer. An AC that has only stood still answers a PADI
+// before it comes to our echoes.
 func (s *step) prove() {
-	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true, Asked: s.now, Times: 1, Probe: s.now + probeResumed}
+	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true, Probe: s.now + probeResumed}
 	s.link.Suspect(s.now)
 	s.link.Hurry(s.now, s.now+lastQuestion)
 	s.sendPPP(ppp.LCP, []ppp.Packet{s.link.Unasked()}) // it may be about to give us up

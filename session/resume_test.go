@@ -99,18 +99,43 @@ func TestTakenOverSessionThatTheACHasLostIsDialledAnewSoon(t *testing.T) {
 	l.up()
 	l.ac.Forget()
 	l.takeOver(time.Minute)
+	began := l.now
+	l.lastQuestion()
 	l.run(time.Second - time.Millisecond)
-	if n := l.sentPPP(ppp.LCP, ppp.EchoRequest); n != 10 || l.m.Phase() != session.Up {
+	if n := l.sentPPP(ppp.LCP, ppp.EchoRequest); n != 15 || l.m.Phase() != session.Up {
 		t.Errorf("%d echoes, phase %q", n, l.m.Phase())
 	}
-	l.run(time.Millisecond)
+	l.run(2 * time.Millisecond)
+	if took := l.now - began; took > 2*time.Second {
+		t.Errorf("given up after %v", took)
+	}
 	if e := l.closed(); e.Cause != cause.EchoLost || l.sentCodes(pppoe.PADT) != 1 {
 		t.Errorf("%+v, %d PADTs", e, l.sentCodes(pppoe.PADT))
 	}
 }
 
+// An AC that stands still for a moment after a start answers a PADI before it comes to our echoes: it has not lost
+// the session. Only what stays unanswered after its offer counts.
+func TestTakenOverSessionSurvivesAnACThatStandsStill(t *testing.T) {
+	for _, still := range []time.Duration{900 * time.Millisecond, 1400 * time.Millisecond, 3 * time.Second} {
+		t.Run(still.String(), func(t *testing.T) {
+			l := newLine(t, nil)
+			l.up()
+			offers := l.now + time.Minute + still
+			l.filter = func(f pppoe.Frame) bool {
+				return f.Src == hostMAC || l.now >= offers && code(f) == pppoe.PADO || l.now >= offers+900*time.Millisecond
+			}
+			l.takeOver(time.Minute)
+			l.run(10 * time.Second)
+			if l.kinds() != "resumed" || l.sentCodes(pppoe.PADI) == 0 {
+				t.Errorf("%s; %d PADIs", l.kinds(), l.sentCodes(pppoe.PADI))
+			}
+		})
+	}
+}
+
 // A line on which nothing is heard after a start, not even an offer, may be back soon, and the session with it; an
-// AC whose first offer comes later, and which says nothing then, has lost it.
+// AC whose first offers come later, and which says nothing then, has lost it.
 func TestTakenOverSessionIsKeptWhileNobodyIsThere(t *testing.T) {
 	l := newLine(t, nil)
 	l.up()
@@ -124,10 +149,13 @@ func TestTakenOverSessionIsKeptWhileNobodyIsThere(t *testing.T) {
 	l.filter = func(f pppoe.Frame) bool { // none comes while the question is asked once more
 		return code(f) != pppoe.PADO || l.m.Snapshot().Session.Suspect.Asked == 0
 	}
-	for end := l.now + 3*time.Second; l.now < end && l.m.Snapshot().Session.Suspect.Asked == 0; {
-		l.run(time.Millisecond)
+	for range 2 {
+		began := l.now
+		if asked := l.lastQuestion(); asked-began > 3*time.Second {
+			t.Errorf("asked after %v", asked-began)
+		}
+		l.run(time.Second)
 	}
-	l.run(time.Second)
 	if e := l.closed(); e.Cause != cause.EchoLost || !strings.Contains(e.Text, "offers new sessions") {
 		t.Errorf("%+v", e)
 	}

@@ -105,14 +105,15 @@ func (s *step) suspicion() {
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v", silent))
 	case answered: // no offer any more: the line is down
 		v.Asked = 0
-	case v.Asked == 0 && v.Answer && echo.Unanswered >= s.cfg.Failures:
+	case v.Asked == 0 && v.Answer && (v.Resumed || echo.Unanswered >= s.cfg.Failures):
 		v.Asked, v.Answer = s.now, false
 		v.Times++
 		s.link.Hurry(s.now, s.now+lastQuestion)
 		s.probe(lastInterval)
-	case v.Asked != 0 && s.now >= v.Probe:
+	case s.now < v.Probe:
+	case s.now < echo.Hurry:
 		s.probe(lastInterval)
-	case echo.Unanswered >= probeAfter && s.now >= v.Probe:
+	case echo.Unanswered >= probeAfter:
 		s.probe(probeInterval)
 	}
 }
