@@ -161,7 +161,7 @@ func TestExitStatusWhenTheACIsFull(t *testing.T) {
 func TestDiscoverAndEvents(t *testing.T) {
 	s := newSite(t)
 	s.concentrator()
-	r := s.must(0, "discover", "-i", "eth1", "--wait", "1s")
+	r := s.must(0, "discover", "-i", "eth1", "--wait", "5s")
 	if !strings.Contains(r.stdout, "BAS-TOKYO") {
 		t.Errorf("discover: %q", r.stdout)
 	}

@@ -133,7 +133,9 @@ func TestSessionThatTheACEndsIsDialledAnew(t *testing.T) {
 	if e, ok := s.event("bizf", "dropped", began); !ok || e.Cause != cause.PADT {
 		t.Errorf("event %+v, want dropped for padt", e)
 	}
-	wire.none("our PADT for a session that the AC has ended", padtAt, func(f frame) bool { return f.is(padt) && f.src != was.AC.MAC })
+	wire.none("our PADT for a session that the AC has ended", padtAt, func(f frame) bool {
+		return f.is(padt) && f.src != was.AC.MAC && f.session == was.SessionID
+	})
 	s.ping(behindAC)
 }
 
