@@ -7,8 +7,8 @@ import (
 	"pppoectl/ppp"
 )
 
-// probeResumed is when an AC that has not answered the first echo after a start is
-// asked by PADI as well.
+// probeResumed is when an AC that was asked in a hurry after a start, and has not answered,
+// is asked by PADI as well.
 const probeResumed = lastQuestion / 2
 
 // Resumable reports whether a session can go on from s: LCP was open, and
@@ -36,6 +36,9 @@ func (s *step) takenOver() {
 	}
 	s.v.LineLost = true
 	s.v.Suspect = suspicion{On: true, Resumed: true}
+	if echo := s.link.Echo(); echo.Since == 0 && !echo.Pending {
+		s.v.Suspect.Due = echo.Deadline
+	}
 	s.link.Pause()
 	s.v.GiveUpAt = s.now + networkWait // settle knows better if a network is open
 	for _, n := range s.networks {
@@ -45,13 +48,16 @@ func (s *step) takenOver() {
 	}
 }
 
-// prove asks an AC whether a session that was taken over still lives: in a hurry, since
-// it may have been gone for long. It is given up as any that is suspect: by the last
-// question, which begins with an offer. An AC that has only stood still answers a PADI
-// before it comes to our echoes.
+// prove asks an AC whether a session that was taken over still lives. It is given up as
+// any that is suspect; but asked in a hurry where an echo is overdue, since it may have
+// been gone for long.
 func (s *step) prove() {
-	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true, Probe: s.now + probeResumed}
+	overdue := s.now >= s.v.Suspect.Due
+	s.v.Suspect = suspicion{On: true, Since: s.now, Resumed: true}
 	s.link.Suspect(s.now)
-	s.link.Hurry(s.now, s.now+lastQuestion)
+	if overdue {
+		s.v.Suspect.Probe = s.now + probeResumed
+		s.link.Hurry(s.now, s.now+lastQuestion)
+	}
 	s.sendPPP(ppp.LCP, []ppp.Packet{s.link.Unasked()}) // it may be about to give us up
 }

@@ -134,6 +134,35 @@ func TestTakenOverSessionSurvivesAnACThatStandsStill(t *testing.T) {
 	}
 }
 
+// A session that was alive a moment ago, as in an upgrade, is no more in doubt than one that goes on: an AC that is busy has as
+// long to answer, and one that has lost it is found out as late.
+func TestTakenOverSessionOfAMomentAgoIsAskedInNoHurry(t *testing.T) {
+	l := newLine(t, nil)
+	l.up()
+	l.run(25 * time.Second)
+	began := l.now + 2*time.Second
+	l.filter = func(f pppoe.Frame) bool {
+		return f.Src == hostMAC || code(f) == pppoe.PADO || l.now >= began+4500*time.Millisecond
+	}
+	l.takeOver(2 * time.Second)
+	l.run(4 * time.Second)
+	if n := l.sentPPP(ppp.LCP, ppp.EchoRequest); n != 5 || l.sentCodes(pppoe.PADI) != 1 {
+		t.Errorf("%d echoes, %d PADIs in four seconds", n, l.sentCodes(pppoe.PADI))
+	}
+	l.run(4 * time.Second)
+	if l.kinds() != "resumed" {
+		t.Errorf("%s", l.kinds())
+	}
+	l.ac.Forget()
+	l.takeOver(2 * time.Second)
+	began = l.now
+	asked := l.lastQuestion()
+	l.run(time.Second + time.Millisecond)
+	if e := l.closed(); e.Cause != cause.EchoLost || asked-began < 4*time.Second || asked-began > 6*time.Second {
+		t.Errorf("%+v; asked for the last time after %v", e, asked-began)
+	}
+}
+
 // A line on which nothing is heard after a start, not even an offer, may be back soon, and the session with it; an
 // AC whose first offers come later, and which says nothing then, has lost it.
 func TestTakenOverSessionIsKeptWhileNobodyIsThere(t *testing.T) {

@@ -36,7 +36,8 @@ type suspicion struct {
 	Asked  time.Duration `json:"asked,omitempty"`  // when the last question began; 0: it is not being asked
 	Times  int           `json:"times,omitempty"`  // it was asked
 
-	Resumed bool `json:"resumed,omitempty"` // the session was taken over, and has not shown life since
+	Resumed bool          `json:"resumed,omitempty"` // the session was taken over, and has not shown life since
+	Due     time.Duration `json:"due,omitempty"`     // when the next echo was due then, all before being answered
 }
 
 // lineLost keeps the session while nothing can be said: carrier loss is not
@@ -105,7 +106,7 @@ func (s *step) suspicion() {
 		s.abandon(cause.EchoLost, fmt.Sprintf("AC silent for %v", silent))
 	case answered: // no offer any more: the line is down
 		v.Asked = 0
-	case v.Asked == 0 && v.Answer && (v.Resumed || echo.Unanswered >= s.cfg.Failures):
+	case v.Asked == 0 && v.Answer && echo.Unanswered >= s.cfg.Failures:
 		v.Asked, v.Answer = s.now, false
 		v.Times++
 		s.link.Hurry(s.now, s.now+lastQuestion)

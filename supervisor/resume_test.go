@@ -187,7 +187,7 @@ func TestSessionThatCannotBeTakenOver(t *testing.T) {
 // and dialled anew.
 func TestACThatForgotWhileTheDaemonWasDown(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.pass(3 * time.Second)
+		w.pass(15 * time.Second) // an echo is overdue, as far as the disk knows
 		w.mortal(0)
 		w.killed()
 		w.do(func(ac *concentrator.AC, _ time.Duration) []pppoe.Frame { ac.Forget(); return nil })
