@@ -36,7 +36,7 @@ func (s *step) takenOver() {
 	}
 	s.v.LineLost = true
 	s.v.Suspect = suspicion{On: true, Resumed: true}
-	if echo := s.link.Echo(); echo.Since == 0 && !echo.Pending {
+	if echo := s.link.Echo(); !echo.Pending { // nor suspect: one of those always has an echo out
 		s.v.Suspect.Due = echo.Deadline
 	}
 	s.link.Pause()

@@ -163,6 +163,28 @@ func TestTakenOverSessionOfAMomentAgoIsAskedInNoHurry(t *testing.T) {
 	}
 }
 
+// Where an echo was not answered, or not yet, nobody knows whether the session lives: it is asked in a hurry.
+func TestTakenOverSessionInDoubtIsAskedInAHurry(t *testing.T) {
+	for name, until := range map[string]func(lcp.EchoVars) bool{
+		"an echo is out": func(e lcp.EchoVars) bool { return e.Pending && e.Since == 0 },
+		"suspect":        func(e lcp.EchoVars) bool { return e.Pending && e.Since != 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, nil)
+			l.up()
+			l.cut = true
+			for end := l.now + time.Minute; !until(l.m.Info().Echo) && l.now < end; {
+				l.run(time.Millisecond)
+			}
+			l.takeOver(100 * time.Millisecond)
+			l.run(time.Second - time.Millisecond)
+			if n := l.sentPPP(ppp.LCP, ppp.EchoRequest); n != 10 {
+				t.Errorf("%d echoes in a second", n)
+			}
+		})
+	}
+}
+
 // A line on which nothing is heard after a start, not even an offer, may be back soon, and the session with it; an
 // AC whose first offers come later, and which says nothing then, has lost it.
 func TestTakenOverSessionIsKeptWhileNobodyIsThere(t *testing.T) {
