@@ -94,8 +94,14 @@ func differential(t *testing.T, r role, atOnce, beginning int, theirs func() end
 	differ := 0
 	for i := range differences {
 		d := &differences[i]
+		ofThis := d.only == "" || d.only == r.against
+		for n := 0; n < 2 && met[d] == 0 && ofThis; n++ { // nor does it count if it is not so once
+			if known(d.example, r.against, pppd(d.example).text, machine(d.example).text) == d {
+				met[d]++
+			}
+		}
 		differ += met[d]
-		if met[d] == 0 && (d.only == "" || d.only == r.against) {
+		if met[d] == 0 && ofThis {
 			t.Errorf("%v: pppd and we do not differ any more as the table says: %q, %q", d.example, d.pppd, d.ours)
 		}
 	}

@@ -395,16 +395,25 @@ func (s *site) system() string {
 }
 
 // settled returns the system's state once the kernel has done what it does with
-// a new interface.
+// a new interface: a line that carries has got its own address, and nobody else has that.
 func (s *site) settled() string {
 	s.t.Helper()
-	s.eventually("the line's own address is usable", func() error {
-		if strings.Contains(s.host.IP("-6", "address"), "tentative") {
+	var state string
+	s.eventually("the kernel is done with the line", func() error {
+		before := state
+		address, link := s.host.IP("-o", "address", "show", "dev", "eth1", "scope", "link"), s.host.IP("-o", "link", "show", "eth1")
+		state = s.system()
+		switch {
+		case strings.Contains(link, "LOWER_UP") && address == "":
+			return errors.New("eth1 has no address")
+		case strings.Contains(state, "tentative"):
 			return errors.New("duplicates are still looked for")
+		case state != before:
+			return errors.New("it still changes")
 		}
 		return nil
 	})
-	return s.system()
+	return state
 }
 
 // restored expects the system to be as it was.
