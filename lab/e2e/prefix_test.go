@@ -102,7 +102,12 @@ func TestLANHasIPv6(t *testing.T) {
 	r.concentrator()
 	r.run("bizf6")
 	begin := time.Now()
-	r.must(0, "up", "bizf6")
+	r.eventually("up with a prefix", func() error { // this AC's DHCPv6 server is started with the session: 22 is true for as long
+		if res := r.pppoectl("up", "bizf6"); res.code != 0 {
+			return fmt.Errorf("exit status %d: %s", res.code, res.stderr)
+		}
+		return nil
+	})
 	t.Logf("up after %v", time.Since(begin).Round(time.Millisecond))
 	u := r.uplink("bizf6")
 	if u.IPv6 == nil || len(u.IPv6.Prefixes) != 1 || u.IPv6.Prefixes[0].Prefix != "2001:db8:100::/56" {
