@@ -136,7 +136,7 @@ type result struct {
 // patience bounds each command, and each wait for what must come. How long it takes to come
 // is the affair of a machine that has other things to do; what was promised to somebody has a
 // bound of its own: see within.
-const patience = 45 * time.Second
+const patience = 90 * time.Second
 
 // exec runs a command of the host.
 func (s *site) exec(name string, args ...string) result {
