@@ -18,7 +18,7 @@ test:
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go test -count=1 $(addprefix ./,$(CORE))
-	go test -race -count=1 -timeout 14m ./lab/e2e $(OTHERS) # the longest first; count: it and demo build programs that the cache knows nothing of
+	go test -race -count=1 -timeout 25m ./lab/e2e $(OTHERS) # the longest first; count: it and demo build programs that the cache knows nothing of
 	FUZZTIME=300x FUZZDIR= fuzz/run # each target mutates a little; a minute
 
 # The programs in the kernel, from C: Debian's clang-14 and libbpf-dev (lab/install). What comes out is committed.
