@@ -15,6 +15,7 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"pppoectl/dataplane"
 	"pppoectl/fastpath"
@@ -322,7 +323,9 @@ func TestFramesOnTheLineAreRight(t *testing.T) {
 				if length != total+2 || total != len(packet) || total > mtu || p.Src != a.s.MAC || p.Dst != a.s.AC {
 					t.Fatalf("LEN %d, IP says %d, there are %d: %x", length, total, len(packet), f[:60])
 				}
-				if at := map[byte]int{4: 20, 6: 40}[packet[0]>>4]; packet[at+13]&2 != 0 && packet[at+20] == 2 {
+				at := map[byte]int{4: 20, 6: 40}[packet[0]>>4]
+				tcp := map[byte]byte{4: packet[9], 6: packet[6]}[packet[0]>>4] == unix.IPPROTO_TCP // the kernel may look for routers, too
+				if tcp && packet[at+13]&2 != 0 && packet[at+20] == 2 {
 					syns++
 					if got := int(binary.BigEndian.Uint16(packet[at+22:])); got != mtu-at-20 {
 						t.Errorf("MSS %d", got)
