@@ -193,10 +193,9 @@ X
   start $1 dhcp6c -D -f -c /etc/wide-dhcpv6/dhcp6c.conf $2
 }
 end() { kill -$2 $(< /run/$1.pid); } # NAME SIGNAL
-mkfifo /run/never; exec 9<>/run/never # to wait without a process, which costs this kernel much
 echo READY
 for ((n = 1; ; n++)); do
-  until [[ -e DIR/step$n ]]; do read -t 0.05 -u 9; done
+  until [[ -e DIR/step$n ]]; do read -t 0.05 <>/run/never; done
   . DIR/step$n; echo "step $n: $?"
 done
 `
